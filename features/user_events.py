@@ -1,0 +1,60 @@
+"""Many users' events as columns: what a bucket of the log reads as, and what the kernel walks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+KindArray = NDArray[np.int32]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class UserEvents:
+    """Events of `n` users, sorted by user, then time, then event id.
+
+    Rows `offsets[i]:offsets[i + 1]` belong to `user_ids[i]`.
+    """
+
+    user_ids: tuple[str, ...]  # n, sorted by their UTF-8 bytes, unique
+    offsets: IntArray  # n + 1
+    times: IntArray  # microseconds since 1970 UTC
+    kinds: KindArray  # index into kind_names
+    kind_names: tuple[str, ...]
+    values: FloatArray  # NaN: the event came without a value
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    def only(self, user_id: str) -> "UserEvents":
+        """The same for one user; no users when the id is not here."""
+        try:
+            place = self.user_ids.index(user_id)
+        except ValueError:
+            return none(self.kind_names)
+        rows = slice(self.offsets[place], self.offsets[place + 1])
+        return UserEvents(
+            user_ids=(user_id,),
+            offsets=np.array([0, rows.stop - rows.start], dtype=np.int64),
+            times=self.times[rows],
+            kinds=self.kinds[rows],
+            kind_names=self.kind_names,
+            values=self.values[rows],
+        )
+
+
+def none(kind_names: tuple[str, ...] = ()) -> UserEvents:
+    """The events of nobody.
+
+    >>> len(none())
+    0
+    """
+    return UserEvents(
+        user_ids=(),
+        offsets=np.zeros(1, dtype=np.int64),
+        times=np.zeros(0, dtype=np.int64),
+        kinds=np.zeros(0, dtype=np.int32),
+        kind_names=kind_names,
+        values=np.zeros(0, dtype=np.float64),
+    )

@@ -1,0 +1,148 @@
+"""All arithmetic on time: UTC inside, half-open intervals, whole days counted back from a cutoff.
+
+Instants are aware `datetime` at the edges and `int` microseconds since 1970 UTC in columns;
+spans are `timedelta` at the edges. No other module adds or subtracts times.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from features.errors import BadInput
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_SPAN = re.compile(r"(\d+)(d|w)")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A half-open span of time `[start, end)`.
+
+    >>> Interval(utc("2026-01-01"), utc("2026-01-31")).days
+    30.0
+    """
+
+    start: datetime
+    end: datetime
+
+    def __contains__(self, instant: datetime) -> bool:
+        return self.start <= instant < self.end
+
+    @property
+    def days(self) -> float:
+        """The length in days."""
+        return (self.end - self.start) / timedelta(days=1)
+
+
+def days(count: int) -> timedelta:
+    """A span of whole days.
+
+    >>> days(28)
+    datetime.timedelta(days=28)
+    """
+    return timedelta(days=count)
+
+
+def parse_span(text: str) -> timedelta:
+    """The span that `60d` (days) or `8w` (weeks) names.
+
+    Raises `BadInput` for anything else; a bare number is refused because its unit would be a guess.
+
+    >>> parse_span("8w").days
+    56
+    """
+    found = _SPAN.fullmatch(text.strip())
+    if found is None:
+        raise BadInput(f"{text!r} is not a span of time; expected whole days or weeks, for example 60d or 8w.")
+    number = int(found[1])
+    if number > 36_500:
+        raise BadInput(f"{text!r} is longer than a hundred years; expected a span such as 60d or 8w.")
+    return timedelta(days=number * (7 if found[2] == "w" else 1))
+
+
+def format_span(span: timedelta) -> str:
+    """The text that `parse_span` reads back.
+
+    >>> format_span(days(56))
+    '56d'
+    """
+    return f"{span // timedelta(days=1)}d"
+
+
+def utc(text: str) -> datetime:
+    """The instant that an ISO 8601 text names; a date is its midnight and no offset means UTC.
+
+    Meant for cutoffs, which people type; times of events go through the stricter reader of sources.
+    Raises `BadInput` for everything else, such as `20261101` (a date or a Unix time?).
+
+    >>> utc("2026-06-01T02:00:00+02:00")
+    datetime.datetime(2026, 6, 1, 0, 0, tzinfo=datetime.timezone.utc)
+    """
+    stripped = text.strip()
+    try:
+        if _INSTANT.fullmatch(stripped) is None:
+            raise ValueError
+        moment = datetime.fromisoformat(stripped)
+    except ValueError:
+        raise BadInput(f"{text!r} is not a time; expected ISO 8601, for example 2026-12-01 or 2026-12-01T09:00:00Z.") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def iso(moment: datetime) -> str:
+    """ISO 8601 text in UTC with a `Z`, with no more digits than the moment needs.
+
+    >>> iso(utc("2026-06-01"))
+    '2026-06-01T00:00:00Z'
+    """
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def to_microseconds(moment: datetime) -> int:
+    """Microseconds since 1970 UTC.
+
+    >>> to_microseconds(utc("1970-01-02"))
+    86400000000
+    """
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def from_microseconds(microseconds: int) -> datetime:
+    """The aware UTC instant of so many microseconds since 1970.
+
+    >>> iso(from_microseconds(86400000000))
+    '1970-01-02T00:00:00Z'
+    """
+    return _EPOCH + timedelta(microseconds=int(microseconds))
+
+
+def span_microseconds(span: timedelta) -> int:
+    """A span in microseconds.
+
+    >>> span_microseconds(days(1))
+    86400000000
+    """
+    return span // _MICROSECOND
+
+
+def ceil_second(moment: datetime) -> datetime:
+    """The first whole second after the moment, so that a cutoff there has seen an event at it.
+
+    >>> iso(ceil_second(utc("2026-06-01T09:30:00.250000Z")))
+    '2026-06-01T09:30:01Z'
+    """
+    return _EPOCH + timedelta(seconds=math.floor((moment - _EPOCH) / timedelta(seconds=1)) + 1)
+
+
+def cutoffs_back_from(newest: datetime, *, every: timedelta, earliest: datetime) -> Sequence[datetime]:
+    """Cutoffs at regular steps, oldest first, ending at `newest` and none before `earliest`.
+
+    >>> [iso(c)[:10] for c in cutoffs_back_from(utc("2026-01-15"), every=days(7), earliest=utc("2026-01-01"))]
+    ['2026-01-01', '2026-01-08', '2026-01-15']
+    """
+    steps = (newest - earliest) // every
+    return [newest - every * step for step in range(steps, -1, -1)]
