@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+from numpy.typing import NDArray
+
 from features.errors import BadInput
 
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -146,3 +149,21 @@ def cutoffs_back_from(newest: datetime, *, every: timedelta, earliest: datetime)
     """
     steps = (newest - earliest) // every
     return [newest - every * step for step in range(steps, -1, -1)]
+
+
+def shift(moment: datetime, span: timedelta) -> datetime:
+    """The instant a span later; a negative span goes back.
+
+    >>> iso(shift(utc("2026-06-30"), -days(29)))
+    '2026-06-01T00:00:00Z'
+    """
+    return moment + span
+
+
+def elapsed_days(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Days from each instant to its partner, both in microseconds since 1970.
+
+    >>> elapsed_days(np.array([0]), np.array([43_200_000_000])).tolist()
+    [0.5]
+    """
+    return (until - since) / MICROSECONDS_PER_DAY
