@@ -1,0 +1,1 @@
+"""One command a file; `holdfast.cli` loads the one that is called."""
