@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.windows import Interval, to_microseconds
+
 IntArray = NDArray[np.int64]
 KindArray = NDArray[np.int32]
 FloatArray = NDArray[np.float64]
@@ -42,6 +44,17 @@ class UserEvents:
             kind_names=self.kind_names,
             values=self.values[rows],
         )
+
+
+    def active_in(self, interval: Interval, *, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
+        """Which of the `n` users had an event of these kinds (empty: of any kind) in the interval."""
+        start, end = to_microseconds(interval.start), to_microseconds(interval.end)
+        inside = (self.times >= start) & (self.times < end)
+        if kinds:
+            counts = np.array([name in kinds for name in self.kind_names], dtype=np.bool_)
+            inside &= counts[self.kinds]
+        before = np.concatenate(([0], np.cumsum(inside)))  # so that users without events need no special case
+        return np.asarray(before[self.offsets[1:]] > before[self.offsets[:-1]], dtype=np.bool_)
 
 
 def none(kind_names: tuple[str, ...] = ()) -> UserEvents:

@@ -1,0 +1,422 @@
+"""The language of features: sentences about one user's events before a cutoff, as frozen values.
+
+    purchase = events("purchase")
+    feature_set(
+        days_since_last_purchase=purchase.days_since_last().says("last purchase {:.0f} days ago"),
+        purchases_change_28d=(purchase.count(last=days(28)) - purchase.count(last=days(28), ago=days(28))).says(
+            "{:+.0f} purchases on the four weeks before"
+        ),
+    )
+
+No operator takes a time at or after the cutoff, so the future cannot be written down.
+Unknown is missing (NaN); a count or a total of nothing is 0; a ratio over nothing is missing.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Self
+
+from features.errors import BadInput
+from features.windows import days
+
+LANGUAGE_VERSION = 1  # part of every fingerprint: raise it when an operator comes to mean something else
+
+
+class Statistic(StrEnum):
+    """What the kernel tallies for a selection of events; days are whole days of age before the cutoff."""
+
+    COUNT = "count"
+    TOTAL = "total"
+    VALUED = "valued"  # events that came with a value
+    MAXIMUM = "maximum"
+    ACTIVE_DAYS = "active_days"
+    WEEKEND = "weekend"  # events on a Saturday or Sunday, UTC
+    NIGHT = "night"  # events from midnight to six, UTC
+    LAST = "last"  # days from the newest event to the cutoff
+    FIRST = "first"  # days from the oldest event to the cutoff
+    GAPS = "gaps"  # number of gaps between active days
+    GAP_TOTAL = "gap_total"
+    GAP_SQUARES = "gap_squares"
+    GAP_LONGEST = "gap_longest"
+    GAP_NEWEST = "gap_newest"
+    GAPS_LONGER = "gaps_longer"  # gaps at least as long as the present silence
+    DECAYED = "decayed"  # sum of 2^(-age / half-life)
+
+
+WINDOWED = frozenset(
+    {
+        Statistic.COUNT,
+        Statistic.TOTAL,
+        Statistic.VALUED,
+        Statistic.MAXIMUM,
+        Statistic.ACTIVE_DAYS,
+        Statistic.WEEKEND,
+        Statistic.NIGHT,
+    }
+)
+
+_FAMILY_OF = {
+    Statistic.COUNT: "frequency",
+    Statistic.ACTIVE_DAYS: "frequency",
+    Statistic.DECAYED: "frequency",
+    Statistic.TOTAL: "money",
+    Statistic.VALUED: "money",
+    Statistic.MAXIMUM: "money",
+    Statistic.WEEKEND: "rhythm",
+    Statistic.NIGHT: "rhythm",
+    Statistic.LAST: "recency",
+    Statistic.FIRST: "lifecycle",
+}
+
+
+class Expression:
+    """A number for one user at one cutoff; combine with `+ - * /` and describe with `says`."""
+
+    def __add__(self, other: "Expression | float") -> "Arithmetic":
+        return Arithmetic("+", self, _expression(other))
+
+    def __sub__(self, other: "Expression | float") -> "Arithmetic":
+        return Arithmetic("-", self, _expression(other))
+
+    def __mul__(self, other: "Expression | float") -> "Arithmetic":
+        return Arithmetic("*", self, _expression(other))
+
+    def __truediv__(self, other: "Expression | float") -> "Arithmetic":
+        return Arithmetic("/", self, _expression(other))
+
+    def root(self) -> "Arithmetic":
+        """The square root; of a negative number (rounding) it is 0."""
+        return Arithmetic("root", self, Constant(0.0))
+
+    def says(self, sentence: str, *, missing: str = "", family: str = "") -> "Described":
+        """This expression with the sentence that an agent reads; `{}` in it stands for the value.
+
+        `missing` is the sentence for a missing value; `family` groups features in explanations and
+        defaults to what the expression measures. Raises `BadInput` when the sentence does not format a number.
+        """
+        try:
+            sentence.format(1.0)
+        except (ValueError, IndexError, KeyError) as error:
+            raise BadInput(f"the sentence {sentence!r} does not take one number ({error}); write {{:.0f}} for it.") from None
+        return Described(self, sentence, missing, family or _family(self))
+
+    def parts(self) -> Iterator["Expression"]:
+        """This expression and all below it."""
+        yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Expression):
+    """A number that is the same for everybody."""
+
+    number: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tally(Expression):
+    """One statistic of the events of some kinds in `[cutoff - ago - last, cutoff - ago)`, in whole days.
+
+    `kinds` empty means all kinds; `last` 0 means back to the first event.
+    """
+
+    statistic: Statistic
+    kinds: tuple[str, ...] = ()
+    last: int = 0
+    ago: int = 0
+    half_life: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic(Expression):
+    """Two expressions and what to do with them; `root` takes the first only."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+    def parts(self) -> Iterator[Expression]:
+        """This expression and all below it."""
+        yield self
+        yield from self.left.parts()
+        yield from self.right.parts()
+
+
+class Season(StrEnum):
+    """Where in the year the cutoff lies, as two numbers, so that December is next to January."""
+
+    SINE = "sine"
+    COSINE = "cosine"
+
+
+@dataclass(frozen=True, slots=True)
+class OfCutoff(Expression):
+    """A property of the cutoff itself: the sine or cosine of the day of the year."""
+
+    season: Season
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """An expression with its sentence and family, ready to be named in a feature set."""
+
+    expression: Expression
+    sentence: str
+    missing: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The events of some kinds; every method is one thing that can be said of them."""
+
+    kinds: tuple[str, ...] = ()
+
+    def count(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+        """How many events; 0 for none."""
+        return self._tally(Statistic.COUNT, last, ago)
+
+    def total(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+        """The sum of their values; events without a value add nothing."""
+        return self._tally(Statistic.TOTAL, last, ago)
+
+    def mean(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Arithmetic:
+        """The mean of their values; missing when no event came with a value."""
+        return self.total(last=last, ago=ago) / self._tally(Statistic.VALUED, last, ago)
+
+    def maximum(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+        """The largest value; missing when no event came with a value."""
+        return self._tally(Statistic.MAXIMUM, last, ago)
+
+    def active_days(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+        """On how many days, counted back from the cutoff, there was an event."""
+        return self._tally(Statistic.ACTIVE_DAYS, last, ago)
+
+    def weekend_share(self, *, last: timedelta | None = None) -> Arithmetic:
+        """The share of events on a Saturday or Sunday, UTC, 0 to 1; missing when there is no event."""
+        return self._tally(Statistic.WEEKEND, last, days(0)) / self.count(last=last)
+
+    def night_share(self, *, last: timedelta | None = None) -> Arithmetic:
+        """The share of events from midnight to six, UTC, 0 to 1; missing when there is no event."""
+        return self._tally(Statistic.NIGHT, last, days(0)) / self.count(last=last)
+
+    def days_since_last(self) -> Tally:
+        """Days from the newest event to the cutoff; missing when there is none."""
+        return Tally(Statistic.LAST, self.kinds)
+
+    def days_since_first(self) -> Tally:
+        """Days from the oldest event to the cutoff; missing when there is none."""
+        return Tally(Statistic.FIRST, self.kinds)
+
+    def mean_gap(self) -> Arithmetic:
+        """The mean days from one active day to the next; missing with fewer than two active days."""
+        return Tally(Statistic.GAP_TOTAL, self.kinds) / Tally(Statistic.GAPS, self.kinds)
+
+    def gap_spread(self) -> Arithmetic:
+        """The standard deviation (population formula) of the days between active days; missing with fewer than two."""
+        mean = self.mean_gap()
+        return (Tally(Statistic.GAP_SQUARES, self.kinds) / Tally(Statistic.GAPS, self.kinds) - mean * mean).root()
+
+    def longest_gap(self) -> Tally:
+        """The most days from one active day to the next; missing with fewer than two active days."""
+        return Tally(Statistic.GAP_LONGEST, self.kinds)
+
+    def newest_gap(self) -> Tally:
+        """The days between the two newest active days; missing with fewer than two active days."""
+        return Tally(Statistic.GAP_NEWEST, self.kinds)
+
+    def share_of_longer_gaps(self) -> Arithmetic:
+        """The share of the user's own gaps that were at least as long as the present silence, 0 to 1."""
+        return Tally(Statistic.GAPS_LONGER, self.kinds) / Tally(Statistic.GAPS, self.kinds)
+
+    def decayed_count(self, *, half_life: timedelta) -> Tally:
+        """The count with every event's weight halved each `half_life` of age (whole days)."""
+        return Tally(Statistic.DECAYED, self.kinds, half_life=_whole_days(half_life, least=1))
+
+    def _tally(self, statistic: Statistic, last: timedelta | None, ago: timedelta) -> Tally:
+        return Tally(
+            statistic, self.kinds, last=0 if last is None else _whole_days(last, least=1), ago=_whole_days(ago, least=0)
+        )
+
+
+def events(*kinds: str) -> Selection:
+    """The events of the kinds named; of all kinds when none is named.
+
+    >>> events("purchase").count(last=days(28))
+    Tally(statistic=<Statistic.COUNT: 'count'>, kinds=('purchase',), last=28, ago=0, half_life=0)
+    """
+    return Selection(tuple(sorted(set(kinds))))
+
+
+def season(part: Season) -> OfCutoff:
+    """The sine or cosine of the cutoff's day of the year."""
+    return OfCutoff(part)
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A named column: what it is, how it reads, and which family of reasons it belongs to."""
+
+    name: str
+    expression: Expression
+    sentence: str
+    missing: str
+    family: str
+
+    def says(self, value: float) -> str:
+        """The sentence with the user's own value in it.
+
+        >>> feature_set(seen=events().days_since_last().says("last seen {:.0f} days ago"))["seen"].says(3.2)
+        'last seen 3 days ago'
+        """
+        if math.isnan(value):
+            return self.missing or f"nothing yet for {self.name.replace('_', ' ')}"
+        return self.sentence.format(value + 0.0)  # + 0.0 turns a negative zero into zero
+
+    @property
+    def window_days(self) -> int | None:
+        """How many days it looks back; `None` for the whole history, 0 when it reads no events."""
+        tallies = [part for part in self.expression.parts() if isinstance(part, Tally)]
+        if any(not tally.last for tally in tallies):
+            return None
+        return max((tally.last + tally.ago for tally in tallies), default=0)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features in column order; printable, comparable, and fingerprinted."""
+
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name that changes whenever a column's name, order or meaning does; sentences do not count."""
+        meaning = [[feature.name, to_json(feature.expression)] for feature in self.features]
+        canonical = json.dumps([LANGUAGE_VERSION, meaning], sort_keys=True, separators=(",", ":"))
+        return "fs-" + hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self.features)
+
+    def __getitem__(self, name: str) -> Feature:
+        return self._by_name[name]
+
+    def __add__(self, other: "FeatureSet") -> "FeatureSet":
+        """Both sets' columns; raises `BadInput` when they share a name."""
+        shared = sorted(set(self.names) & set(other.names))
+        if shared:
+            raise BadInput(f"two feature sets both have {', '.join(shared)}; rename one of each.")
+        return FeatureSet(self.features + other.features)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Plain JSON that `from_json` reads back."""
+        return {
+            "language": LANGUAGE_VERSION,
+            "fingerprint": self.fingerprint,
+            "features": [
+                {
+                    "name": feature.name,
+                    "family": feature.family,
+                    "sentence": feature.sentence,
+                    "missing": feature.missing,
+                    "expression": to_json(feature.expression),
+                }
+                for feature in self.features
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:  # Any: JSON
+        """The set that `to_json` wrote; raises `BadInput` when its fingerprint does not match its features."""
+        built = cls(
+            tuple(
+                Feature(entry["name"], from_json(entry["expression"]), entry["sentence"], entry["missing"], entry["family"])
+                for entry in document["features"]
+            )
+        )
+        if built.fingerprint != document["fingerprint"]:
+            raise BadInput(
+                f"the features' fingerprint is {built.fingerprint}, the document says {document['fingerprint']}: "
+                "it was edited or comes from another version; train again with this one."
+            )
+        return built
+
+
+def feature_set(**described: Described | Expression) -> FeatureSet:
+    """A feature set whose column names are the keywords.
+
+    >>> feature_set(events_28d=events().count(last=days(28))).names
+    ('events_28d',)
+    """
+    return FeatureSet(tuple(_feature(name, entry) for name, entry in described.items()))
+
+
+def to_json(expression: Expression) -> list[Any]:  # Any: JSON
+    """An expression as nested JSON lists, the first entry naming what it is."""
+    match expression:
+        case Constant(number):
+            return ["constant", number]
+        case Tally(statistic, kinds, last, ago, half_life):
+            return ["tally", statistic.value, list(kinds), last, ago, half_life]
+        case Arithmetic(operator, left, right):
+            return [operator, to_json(left), to_json(right)]
+        case OfCutoff(part):
+            return ["season", part.value]
+    raise TypeError(f"{expression!r} is not an expression of the language")
+
+
+def from_json(document: list[Any]) -> Expression:  # Any: JSON
+    """The expression that `to_json` wrote."""
+    match document:
+        case ["constant", number]:
+            return Constant(float(number))
+        case ["tally", statistic, kinds, last, ago, half_life]:
+            return Tally(Statistic(statistic), tuple(kinds), int(last), int(ago), int(half_life))
+        case ["season", part]:
+            return OfCutoff(Season(part))
+        case ["+" | "-" | "*" | "/" | "root" as operator, left, right]:
+            return Arithmetic(operator, from_json(left), from_json(right))
+    raise BadInput(f"{document!r} is not an expression that this version knows; train again with this version.")
+
+
+def _feature(name: str, entry: Described | Expression) -> Feature:
+    if isinstance(entry, Expression):
+        entry = entry.says(name.replace("_", " ") + ": {:.3g}")
+    return Feature(name, entry.expression, entry.sentence, entry.missing, entry.family)
+
+
+def _expression(other: Expression | float) -> Expression:
+    return other if isinstance(other, Expression) else Constant(float(other))
+
+
+def _family(expression: Expression) -> str:
+    tallies = [part for part in expression.parts() if isinstance(part, Tally)]
+    if not tallies:
+        return "calendar"
+    if any(tally.ago for tally in tallies):
+        return "trend"
+    return _FAMILY_OF.get(tallies[0].statistic, "cadence")
+
+
+def _whole_days(span: timedelta, *, least: int) -> int:
+    whole = span // timedelta(days=1)
+    if span != days(whole) or whole < least:
+        raise BadInput(f"a window of {span} is not a span of at least {least} whole days before the cutoff; write days(28).")
+    return whole

@@ -1,0 +1,162 @@
+"""Snapshots: the features of a population at its cutoffs, computed in parallel, one bucket of users at a time."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.language import FeatureSet
+from features.matrix import columns
+from features.plan import Plan, make_plan
+from features.tally import tally
+from features.user_events import UserEvents
+from features.windows import Interval, from_microseconds, to_microseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+Result = TypeVar("Result")
+OnProgress = Callable[[int, int], None]
+
+
+class Bucketed(Protocol):
+    """An event log that can be read bucket by bucket; every user lives in one bucket."""
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets there are."""
+
+    def read_bucket(self, bucket: int) -> UserEvents:
+        """The events of the users of one bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """The users eligible at a cutoff: those with an event of the `activity` kinds (empty: any) in the look-back."""
+
+    activity: tuple[str, ...]
+    look_back: timedelta
+
+    def eligible(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.bool_]:
+        """Which of the `n` users were active in `[cutoff - look_back, cutoff)`."""
+        return events.active_in(Interval(cutoff - self.look_back, cutoff), kinds=self.activity)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshots:
+    """A row for each user of the population at each cutoff, sorted by cutoff, then user.
+
+    `matrix` is `[n, features]`, missing is NaN; `cutoffs` are microseconds since 1970 UTC.
+    """
+
+    users: NDArray[np.object_]
+    cutoffs: NDArray[np.int64]
+    names: tuple[str, ...]
+    matrix: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def at(self, cutoff: datetime) -> "Snapshots":
+        """The rows of one cutoff."""
+        return self.rows(self.cutoffs == to_microseconds(cutoff))
+
+    def rows(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> "Snapshots":
+        """The chosen rows, by mask or by index."""
+        return Snapshots(self.users[chosen], self.cutoffs[chosen], self.names, self.matrix[chosen])
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """The features as columns, indexed by user and cutoff."""
+        import pandas as pd  # noqa: PLC0415 - pandas costs half a second that a request must not pay
+
+        index = pd.MultiIndex.from_arrays(
+            [self.users, pd.to_datetime(self.cutoffs, unit="us", utc=True)], names=["user_id", "cutoff"]
+        )
+        return pd.DataFrame(self.matrix, index=index, columns=list(self.names))
+
+    def to_arrow(self) -> "pa.Table":
+        """The columns `user_id`, `cutoff` and the features; missing is NaN."""
+        import pyarrow as pa  # noqa: PLC0415 - as above
+
+        keys = [pa.array(self.users, pa.string()), pa.array(self.cutoffs, pa.timestamp("us", tz="UTC"))]
+        return pa.table([*keys, *self.matrix.T], names=["user_id", "cutoff", *self.names])
+
+
+def build(
+    log: Bucketed,
+    features: FeatureSet,
+    *,
+    cutoffs: Sequence[datetime],
+    population: Population,
+    workers: int = 1,
+    on_progress: OnProgress | None = None,
+) -> Snapshots:
+    """The features of the population at each cutoff; memory beside the result is bounded by `workers` buckets."""
+    plan = make_plan(features)
+
+    def of_bucket(events: UserEvents) -> Snapshots:
+        return of_events(events, plan, features.names, cutoffs=cutoffs, population=population)
+
+    return stack(map_buckets(log, of_bucket, workers=workers, on_progress=on_progress), names=features.names)
+
+
+def of_events(
+    events: UserEvents, plan: Plan, names: tuple[str, ...], *, cutoffs: Sequence[datetime], population: Population
+) -> Snapshots:
+    """The snapshots of these users only; the same bits as when they are part of a whole log."""
+    chosen = [np.flatnonzero(population.eligible(events, cutoff=cutoff)) for cutoff in cutoffs]
+    rows = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
+    moments = np.repeat(np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64), [len(c) for c in chosen])
+    matrix = columns(plan, tally(events, plan, rows=rows, cutoffs=moments), cutoffs=moments)
+    return Snapshots(np.array(events.user_ids, dtype=object)[rows], moments, names, matrix)
+
+
+def of_user(events: UserEvents, plan: Plan, *, cutoff: datetime) -> NDArray[np.float64]:
+    """The features `[1, features]` of the first user in `events`, whether or not in the population."""
+    moment = np.array([to_microseconds(cutoff)], dtype=np.int64)
+    return columns(plan, tally(events, plan, rows=np.zeros(1, dtype=np.int64), cutoffs=moment), cutoffs=moment)
+
+
+def stack(pieces: Sequence[Snapshots], *, names: tuple[str, ...]) -> Snapshots:
+    """Several pieces as one, sorted by cutoff, then user, whatever order they came in."""
+    pieces = [piece for piece in pieces if len(piece)]
+    if not pieces:
+        return Snapshots(np.array([], dtype=object), np.zeros(0, dtype=np.int64), names, np.empty((0, len(names))))
+    users = np.concatenate([piece.users for piece in pieces])
+    cutoffs = np.concatenate([piece.cutoffs for piece in pieces])
+    order = np.lexsort((users.astype(str), cutoffs))
+    return Snapshots(users[order], cutoffs[order], names, np.concatenate([piece.matrix for piece in pieces])[order])
+
+
+def map_buckets(
+    log: Bucketed, function: Callable[[UserEvents], Result], *, workers: int = 1, on_progress: OnProgress | None = None
+) -> list[Result]:
+    """The function's results over all buckets, in bucket order.
+
+    Threads are enough: reading Parquet, the kernel and numpy release the interpreter lock.
+    """
+
+    def of_bucket(bucket: int) -> Result:
+        return function(log.read_bucket(bucket))
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures = [pool.submit(of_bucket, bucket) for bucket in range(log.buckets)]
+        try:
+            for done, future in enumerate(as_completed(futures), start=1):
+                future.result()
+                if on_progress is not None:
+                    on_progress(done, log.buckets)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # an interrupt or a damaged bucket must not wait for all the others
+            raise
+        return [future.result() for future in futures]
+
+
+def cutoffs_of(snapshots: Snapshots) -> list[datetime]:
+    """The distinct cutoffs, oldest first."""
+    return [from_microseconds(moment) for moment in np.unique(snapshots.cutoffs)]
