@@ -1,0 +1,189 @@
+"""The linear member: a ridge logistic regression on hinge splines, one curve a feature, kept as plain numbers."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.columns import Matrix
+
+Floats = NDArray[np.float64]
+QUINTILES = (0.2, 0.4, 0.6, 0.8)
+CLIP = (0.005, 0.995)  # beyond these shares a curve is flat: the largest spender must not steer everybody's slope
+MOST_ROWS = 100_000  # some 500 weights learn nothing from more rows, and the basis would outgrow memory
+
+
+@dataclass(frozen=True, slots=True)
+class Splines:
+    """An additive model on the log-odds scale: `bias` plus one piecewise linear curve for each of `k` features.
+
+    A curve is flat outside `[low, high]`; inside, it has slope `slopes[:, 0]` in units of the span
+    `high - low`, which changes by `slopes[:, j + 1]` at `knots[:, j]`. A missing value has a height of its own.
+    Curves are centred: their mean over the training rows is 0.
+    """
+
+    bias: float
+    low: Floats  # k
+    high: Floats  # k
+    knots: Floats  # k × 4, in units of the span; unused ones are 1 (never passed)
+    slopes: Floats  # k × 5
+    missing: Floats  # k, height of a missing value
+    centre: Floats  # k, what is subtracted so that the training mean is 0
+
+    def terms(self, matrix: Matrix) -> Matrix:
+        """The height of every feature's curve, `[n, k]`, in log-odds.
+
+        Element by element, never a matrix product: a row alone gives the same bits as in a batch.
+        """
+        span = self.high - self.low
+        place = (np.clip(matrix, self.low, self.high) - self.low) / np.where(span > 0, span, 1.0)
+        heights = place * self.slopes[:, 0]
+        for step in range(self.knots.shape[1]):
+            heights += np.maximum(place - self.knots[:, step], 0.0) * self.slopes[:, step + 1]
+        return np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
+
+    def margin(self, matrix: Matrix) -> Floats:
+        """Log-odds, one a row."""
+        total: Floats = self.bias + self.terms(matrix).sum(axis=1)
+        return total
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Plain JSON that `from_json` reads back to the bit."""
+        arrays = ("low", "high", "knots", "slopes", "missing", "centre")
+        return {"bias": self.bias, **{name: getattr(self, name).tolist() for name in arrays}}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:  # Any: JSON
+        """The curves that `to_json` wrote."""
+        bias = float(data["bias"])
+        return cls(bias=bias, **{name: np.array(data[name], float) for name in cls.__slots__ if name != "bias"})
+
+
+@dataclass(frozen=True, slots=True)
+class SplineFit:
+    """The curves, or None and why they were rejected."""
+
+    splines: Splines | None
+    fact: str
+
+
+def fit_splines(matrix: Matrix, labels: NDArray[np.int64], *, l2: float) -> SplineFit:
+    """Curves fitted to labels 0 and 1 with ridge penalty `l2` on the standardised basis.
+
+    Rejected when the solver ended somewhere worse than the constant: diverged fits are silent otherwise.
+    """
+    rows = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), MOST_ROWS)).astype(np.int64))
+    sample, outcome = matrix[rows], labels[rows]
+    if outcome.min() == outcome.max():
+        return SplineFit(None, "rejected: the sampled rows hold one outcome only")
+    basis = _Basis.of(sample)
+    splines = basis.splines(*_solve(basis.standardised(sample), outcome, l2=l2), sample)
+    loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(_constant(outcome), outcome)
+    if not loss <= constant:  # also when the loss is NaN
+        return SplineFit(None, f"rejected: training log loss {loss:.4g}, a constant has {constant:.4g}")
+    return SplineFit(splines, f"kept: training log loss {loss:.4g}, a constant has {constant:.4g}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """Where the knots are, and the mean and scale of every basis column of the training rows."""
+
+    low: Floats
+    high: Floats
+    knots: Floats
+    means: Floats  # k × 6: the place, its four hinges, the missing indicator
+    scales: Floats  # k × 6; infinite for columns that never vary
+
+    @classmethod
+    def of(cls, sample: Matrix) -> "_Basis":
+        edges = [_edges(sample[:, column]) for column in range(sample.shape[1])]
+        low, high = np.array([edge[0] for edge in edges]), np.array([edge[1] for edge in edges])
+        bare = cls(low, high, np.array([edge[2] for edge in edges]), np.zeros(0), np.zeros(0))
+        means, scales = [], []
+        for column in range(sample.shape[1]):
+            block = bare.block(sample[:, column], column)
+            present = ~np.isnan(block[:, 0])
+            mean = block[present].mean(axis=0) if present.any() else np.zeros(block.shape[1])
+            mean[-1] = block[:, -1].mean()
+            scale = np.where(np.isnan(block), mean, block).std(axis=0)
+            means.append(mean)
+            scales.append(np.where(scale > 1e-6, scale, np.inf))  # a thousandth of a row in a million: no evidence
+        return cls(low, high, bare.knots, np.array(means), np.array(scales))
+
+    def block(self, values: Floats, column: int) -> Matrix:
+        """One feature's basis columns; missing values stay NaN but in the indicator."""
+        low, span = self.low[column], self.high[column] - self.low[column]
+        place = (np.clip(values, low, self.high[column]) - low) / (span if span > 0 else 1.0)
+        hinges = np.maximum(place[:, None] - self.knots[column], 0.0)
+        return np.column_stack([place, hinges, np.isnan(values)])
+
+    def standardised(self, sample: Matrix) -> Matrix:
+        """All basis columns that vary, with mean 0 and deviation 1; a missing value sits at the mean."""
+        used = np.isfinite(self.scales)
+        basis = np.empty((len(sample), int(used.sum())), order="F")
+        start = 0
+        for column in range(sample.shape[1]):
+            keep = used[column]
+            block = (self.block(sample[:, column], column) - self.means[column]) / self.scales[column]
+            stop = start + int(keep.sum())
+            basis[:, start:stop] = np.nan_to_num(block[:, keep], nan=0.0)
+            start = stop
+        return basis
+
+    def splines(self, intercept: float, weights: Floats, sample: Matrix) -> Splines:
+        """The curves that weights of the standardised basis mean, centred on the sample."""
+        raw = np.zeros_like(self.scales)
+        raw[np.isfinite(self.scales)] = weights
+        raw = raw / self.scales
+        missing = (raw[:, :-1] * self.means[:, :-1]).sum(axis=1) + raw[:, -1]
+        nothing = np.zeros(len(self.low))
+        bare = Splines(0.0, self.low, self.high, self.knots, raw[:, :-1], missing, nothing)
+        centre = bare.terms(sample).mean(axis=0)
+        return Splines(intercept, self.low, self.high, self.knots, raw[:, :-1], missing, centre)
+
+
+def _edges(values: Floats) -> tuple[float, float, Floats]:
+    """Where a curve begins and ends, and its knots in units of the span between (1 where unused)."""
+    present = values[~np.isnan(values)]
+    knots = np.ones(len(QUINTILES))
+    if present.size == 0:
+        return 0.0, 0.0, knots
+    low, high = (float(edge) for edge in np.quantile(present, CLIP))
+    if low == high:
+        low, high = float(present.min()), float(present.max())
+    if low == high:
+        return low, high, knots
+    inside = _inside(np.quantile(present, QUINTILES), low, high)
+    if inside.size < 2:  # most users share one value: place the knots among the others
+        inside = _inside(np.quantile(np.unique(present[(present > low) & (present <= high)]), QUINTILES), low, high)
+    knots[: inside.size] = (inside - low) / (high - low)
+    return low, high, knots
+
+
+def _inside(places: Floats, low: float, high: float) -> Floats:
+    distinct = np.unique(places)
+    return distinct[(distinct > low) & (distinct < high)]
+
+
+def _solve(basis: Matrix, outcome: NDArray[np.int64], *, l2: float) -> tuple[float, Floats]:
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - fitting only: loading a bundle stays quick
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - fitting only
+
+    if basis.shape[1] == 0:
+        return float(_constant(outcome)[0]), np.zeros(0)
+    solver = LogisticRegression(C=1.0 / l2, solver="newton-cholesky", max_iter=50, tol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the loss is compared with a constant's afterwards
+        solver.fit(basis, outcome)
+    return float(solver.intercept_[0]), np.asarray(solver.coef_[0], float)
+
+
+def _constant(outcome: NDArray[np.int64]) -> Floats:
+    rate = outcome.mean()
+    return np.full(len(outcome), np.log(rate / (1 - rate)))
+
+
+def _log_loss(margins: Floats, outcome: NDArray[np.int64]) -> float:
+    return float(np.mean(np.logaddexp(0.0, np.where(outcome == 1, -margins, margins))))
