@@ -76,9 +76,9 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="holdfast")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-def cli(*, debug: bool) -> None:  # noqa: ARG001 read by holdfast.failures, which needs it when parsing fails too
-    """Holdfast predicts which users are about to leave and says why in words.
+@click.option("--debug", is_flag=True, help="Show tracebacks.", expose_value=False)  # read by holdfast.failures
+def cli() -> None:
+    r"""Holdfast predicts which users are about to leave and says why in words.
 
     \b
     A first run on your own data:

@@ -58,11 +58,19 @@ def _words(error: Exception) -> tuple[int, str, str]:
         code, name = next(known for kind, known in _CODES.items() if isinstance(error, kind))
         return code, name, str(error)
     if _disk_is_full(error):
-        return INPUT_OUTPUT, "disk_full", f"the disk is full{_where(error)}; free some space and run the same command again."
+        return (
+            INPUT_OUTPUT,
+            "disk_full",
+            f"the disk is full{_where(error)}; free some space and run the same command again.",
+        )
     if isinstance(error, OSError):
         return INPUT_OUTPUT, "input_output", f"{error.strerror or error}{_where(error)}"
     first = (str(error).strip().splitlines() or [""])[0][:_SHOWN_CHARACTERS]
-    return FAULT, "fault", f"unexpected {type(error).__name__}: {first}\nThis is a fault of Holdfast; run again with `holdfast --debug …`."
+    return (
+        FAULT,
+        "fault",
+        f"unexpected {type(error).__name__}: {first}\nThis is a fault of Holdfast; `holdfast --debug …` shows where.",
+    )
 
 
 def _where(error: BaseException) -> str:

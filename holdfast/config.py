@@ -1,0 +1,242 @@
+"""holdfast.toml, the environment and options, resolved into `Settings`: option > environment > file > default."""
+
+import dataclasses
+import difflib
+import json
+import math
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from features.errors import BadInput
+from features.windows import format_span, parse_span
+from holdfast.settings import Settings
+
+FILE_NAME = "holdfast.toml"
+CONFIG_VARIABLE = "HOLDFAST_CONFIG"
+_TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_EXPECTED = {
+    "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false",
+    "tuple": "a list of texts", "timedelta": 'a span such as "60d" or "8w"',
+}  # fmt: skip
+
+Value = str | int | float | bool | tuple[str, ...] | timedelta
+Given = Mapping[tuple[str, str], Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the table of settings."""
+
+    section: str
+    key: str
+    kind: type
+    default: Value
+    says: str
+    option: str
+    example: str
+    metavar: str
+
+    @property
+    def variable(self) -> str:
+        """Its name in the environment."""
+        return f"HOLDFAST_{self.section}_{self.key}".upper()
+
+    @property
+    def parameter(self) -> str:
+        """Its name among a command's parameters."""
+        return f"{self.section}__{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings, and the folder that relative paths in them start from."""
+
+    settings: Settings
+    data_dir: Path
+    source: Path | None  # the configuration file, if there is one
+
+
+def entries(*sections: str) -> Iterator[Entry]:
+    """The settings of the sections; of all sections when none is named."""
+    for section in dataclasses.fields(Settings):
+        if sections and section.name not in sections:
+            continue
+        owner = typing.cast("type[Any]", section.type)  # Any: the section's dataclass, known from Settings' annotations
+        for one in dataclasses.fields(owner):
+            notes = one.metadata
+            yield Entry(
+                section=section.name,
+                key=one.name,
+                kind=_kind(one.type),
+                default=typing.cast("Value", one.default),
+                says=notes["says"],
+                option=notes["option"] or "--" + one.name.replace("_", "-"),
+                example=notes["example"],
+                metavar=notes["metavar"],
+            )
+
+
+def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, file: Path | None = None) -> Resolved:
+    """The settings in force; the file is the one given, else $HOLDFAST_CONFIG, else holdfast.toml in the folder.
+
+    A relative path starts from the folder of the file that says it, in the environment and in options from `folder`.
+    Raises `BadInput` for an unknown section, key or variable, and for a value of the wrong type.
+    """
+    source = _find(file, environment=environment, folder=folder)
+    from_file = _read(source) if source else {}
+    merged = {**from_file, **_from_environment(environment), **options}
+    sections = {
+        section.name: typing.cast("type[Any]", section.type)(  # Any: as above
+            **{key: value for (owner, key), value in merged.items() if owner == section.name}
+        )
+        for section in dataclasses.fields(Settings)
+    }
+    settings = Settings(**sections)
+    by_default = source is not None and ("data", "dir") not in merged
+    here = source.parent if source and by_default else folder
+    return Resolved(settings=settings, data_dir=(here / Path(settings.data.dir).expanduser()).absolute(), source=source)
+
+
+def parse(entry: Entry, text: str) -> Value:
+    """The value that a text of the environment or of an option means; lists are separated by commas.
+
+    Raises `ValueError` when it means none.
+    """
+    stripped = text.strip()
+    if entry.kind is bool:
+        return _TRUTHS[stripped.lower()] if stripped.lower() in _TRUTHS else _refuse()
+    if entry.kind is tuple:
+        return tuple(part.strip() for part in stripped.split(",") if part.strip())
+    if entry.kind is timedelta:
+        return parse_span(stripped)
+    if entry.kind is float:
+        return float(stripped) if math.isfinite(float(stripped)) else _refuse()
+    return int(stripped) if entry.kind is int else text
+
+
+def template() -> str:
+    """The commented holdfast.toml: every setting with its meaning, at its default and commented out."""
+    lines = [
+        "# Holdfast's settings. Every line is optional; what is commented out stands at its default.",
+        "# The same settings as options: `holdfast COMMAND --help`; in the environment: HOLDFAST_<SECTION>_<KEY>.",
+    ]
+    for section in dataclasses.fields(Settings):
+        owner = typing.cast("type[Any]", section.type)  # Any: as above
+        lines += ["", f"# {owner.__doc__}", f"[{section.name}]"]
+        for entry in entries(section.name):
+            shown = _toml(entry.default) if not entry.example else _example(entry)
+            lines.append(f"# {entry.says}")
+            lines.append(f"{'' if entry.key == 'dir' else '# '}{entry.key} = {shown}")
+    return "\n".join(lines) + "\n"
+
+
+def describe_default(entry: Entry) -> str:
+    """The default as a page shows it; empty when there is none."""
+    return "" if entry.default in ("", ()) else _toml(entry.default)
+
+
+def _kind(annotation: Any) -> type:  # Any: an annotation
+    return typing.cast("type", typing.get_origin(annotation) or annotation)
+
+
+def _refuse() -> typing.NoReturn:
+    raise ValueError
+
+
+def _find(file: Path | None, *, environment: Mapping[str, str], folder: Path) -> Path | None:
+    named = file or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    if named is None:
+        usual = folder / FILE_NAME
+        return usual if usual.is_file() else None
+    if not named.is_file():
+        raise BadInput(f"{named}: there is no such configuration file; `holdfast init` writes one.")
+    return named.absolute()
+
+
+def _read(source: Path) -> dict[tuple[str, str], Value]:
+    try:
+        tables = tomllib.loads(source.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{source}: not valid TOML: {error}") from None
+    known = {section: {entry.key: entry for entry in entries(section)} for section in _sections()}
+    values: dict[tuple[str, str], Value] = {}
+    for section, table in tables.items():
+        if section not in known:
+            raise BadInput(f"{source}: unknown section [{section}].{_nearest(section, known)}")
+        if not isinstance(table, dict):
+            raise BadInput(f"{source}: {section} stands outside a section; expected [{section}] with keys below it.")
+        for key, value in table.items():
+            if key not in known[section]:
+                raise BadInput(f"{source}: unknown key {key!r} in [{section}].{_nearest(key, known[section])}")
+            values[section, key] = _typed(known[section][key], value, source=source)
+    return values
+
+
+def _typed(entry: Entry, value: object, *, source: Path) -> Value:
+    """The value of the file as the setting's type."""
+    if entry.kind is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if entry.kind is timedelta and isinstance(value, str):
+        return parse_span(value)
+    if entry.kind is float and type(value) in {int, float} and math.isfinite(typing.cast("float", value)):
+        return float(typing.cast("float", value))
+    if isinstance(value, str) and value and entry.metavar in {"FILE", "FOLDER"}:
+        return str(source.parent / Path(value).expanduser())
+    if type(value) is entry.kind:
+        return typing.cast("Value", value)
+    expected = _EXPECTED[entry.kind.__name__]
+    raise BadInput(f"{source}: {entry.key} in [{entry.section}] is {_json(value)}; expected {expected}.")
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], Value]:
+    known = {entry.variable: entry for entry in entries()}
+    prefixes = tuple(f"HOLDFAST_{section.upper()}_" for section in _sections())
+    values: dict[tuple[str, str], Value] = {}
+    for name, text in environment.items():
+        if not name.startswith(prefixes):
+            continue
+        if name not in known:
+            raise BadInput(f"environment: unknown setting {name}.{_nearest(name, known)}")
+        values[known[name].section, known[name].key] = _from_variable(known[name], text)
+    uri = environment.get("MLFLOW_TRACKING_URI")
+    if uri and not environment.get("HOLDFAST_MLFLOW_TRACKING_URI"):
+        values["mlflow", "tracking_uri"] = uri
+    return values
+
+
+def _from_variable(entry: Entry, text: str) -> Value:
+    try:
+        return parse(entry, text)
+    except ValueError:
+        expected = _EXPECTED[entry.kind.__name__]
+        raise BadInput(f"environment: {entry.variable} is {text!r}; expected {expected}.") from None
+
+
+def _sections() -> list[str]:
+    return [section.name for section in dataclasses.fields(Settings)]
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+
+
+def _toml(value: Value) -> str:
+    if isinstance(value, timedelta):
+        return f'"{format_span(value)}"'
+    if isinstance(value, tuple):
+        return json.dumps(list(value), ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _example(entry: Entry) -> str:
+    return entry.example if entry.kind is tuple else json.dumps(entry.example, ensure_ascii=False)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)

@@ -1,0 +1,77 @@
+"""The data folder: where each thing lies in it, and who is working on it."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from features.errors import Busy
+from features.windows import iso
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The layout of a data folder; nothing is created by naming it."""
+
+    root: Path
+
+    @property
+    def events(self) -> Path:
+        """The event log."""
+        return self.root / "events"
+
+    @property
+    def quarantine(self) -> Path:
+        """Events that broke the contract, with reason and place."""
+        return self.root / "quarantine"
+
+    @property
+    def cache(self) -> Path:
+        """What can be deleted at any time."""
+        return self.root / "cache"
+
+    @property
+    def store_url(self) -> str:
+        """The score store's default address."""
+        return f"sqlite:///{self.root / 'store.db'}"
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's default address."""
+        return f"sqlite:///{self.root / 'mlflow.db'}"
+
+    @contextmanager
+    def alone(self, work: str, *, now: datetime) -> Iterator[None]:
+        """Hold the folder's lock for a kind of work (`training`); raises `Busy`, naming who holds it.
+
+        The operating system releases the lock when its holder dies, however it dies.
+        """
+        from filelock import FileLock, Timeout  # noqa: PLC0415 off the command line's start
+
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        note = locks / f"{work}.json"
+        lock = FileLock(locks / f"{work}.lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise Busy(
+                f"another {work} is running on {self.root} ({_holder(note)}); wait for it, or stop it."
+            ) from None
+        try:
+            note.write_text(json.dumps({"pid": os.getpid(), "since": iso(now.replace(microsecond=0))}))
+            yield
+        finally:
+            note.unlink(missing_ok=True)
+            lock.release()
+
+
+def _holder(note: Path) -> str:
+    try:
+        facts = json.loads(note.read_text())
+    except (OSError, ValueError):
+        return "just started"  # it holds the lock and has not written its note yet
+    return f"pid {facts['pid']}, since {facts['since']}"

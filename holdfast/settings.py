@@ -1,0 +1,156 @@
+"""The one table of settings: name, type, default and meaning of each.
+
+The commented file of `holdfast init`, the names in the environment, the options of the
+commands and docs/settings.md are all made from these classes; see `holdfast.config`.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+
+def setting(
+    default: Any, says: str, *, option: str = "", example: str = "", metavar: str = ""
+) -> Any:  # Any: as dataclasses.field
+    """A field with its meaning; `option` where it differs from the key, `example` where there is no default."""
+    return field(default=default, metadata={"says": says, "option": option, "example": example, "metavar": metavar})
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Where everything that Holdfast keeps lives."""
+
+    dir: str = setting(
+        "holdfast-data",
+        "folder of the event log, the models and the scores; relative to the file that says so",
+        option="--data-dir",
+        metavar="FOLDER",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """What the columns of your event files are called, and how to read them."""
+
+    user_id: str = setting("user_id", "column with the user's id", metavar="COLUMN")
+    time: str = setting("time", "column with the time of the event", metavar="COLUMN")
+    event: str = setting("event", "column with the kind of event", metavar="COLUMN")
+    value: str = setting("value", "column with a number, such as an amount; may be absent", metavar="COLUMN")
+    event_id: str = setting(
+        "event_id", "column with an id of the event, for de-duplication; may be absent", metavar="COLUMN"
+    )
+    received_at: str = setting(
+        "received_at", "column with the time when the event became known; may be absent", metavar="COLUMN"
+    )
+    timezone: str = setting(
+        "",
+        "zone of times that carry no offset; without it such times are refused",
+        example="Europe/Berlin",
+        metavar="ZONE",
+    )
+    time_format: str = setting(
+        "",
+        "format of times that are not ISO 8601, in the letters of strptime",
+        example="%d.%m.%Y %H:%M",
+        metavar="FORMAT",
+    )
+    format: str = setting(
+        "", "csv, ndjson or parquet, where the file's name does not say", example="csv", metavar="NAME"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Churn:
+    """What churn means here: active in the look-back, then silent for the whole horizon."""
+
+    activity: tuple[str, ...] = setting(
+        (), "kinds of event that count as being alive; none named: all of them", example='["purchase"]', metavar="KIND"
+    )
+    look_back: timedelta = setting(
+        timedelta(days=60), "who was active in so long before the cutoff is in the population", metavar="SPAN"
+    )
+    lead_time: timedelta = setting(
+        timedelta(days=0), "from the cutoff to the start of the horizon: the time there is to act", metavar="SPAN"
+    )
+    horizon: timedelta = setting(
+        timedelta(days=30), "how long somebody has to be silent to have churned", metavar="SPAN"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the model looks at."""
+
+    file: str = setting(
+        "",
+        "a Python file with a feature set of your own; without it the standard catalogue",
+        option="--features",
+        example="my_features.py",
+        metavar="FILE",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """How a model is learnt."""
+
+    seed: int = setting(7, "the same seed, data and versions give the same model", metavar="NUMBER")
+    workers: int = setting(0, "processes that compute features; 0: as many as there are processors", metavar="NUMBER")
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How the scored population is cut into tiers."""
+
+    high: float = setting(0.10, "share of the population in the tier high, the most at risk", metavar="SHARE")
+    medium: float = setting(0.20, "share of the population in the tier medium, the next after them", metavar="SHARE")
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Where the API listens."""
+
+    host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for every interface", metavar="ADDRESS")
+    port: int = setting(8000, "port to listen on", metavar="PORT")
+    workers: int = setting(1, "processes that answer requests", metavar="NUMBER")
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Where scores and keys are kept for the API."""
+
+    url: str = setting(
+        "",
+        "SQLAlchemy address; without it SQLite in the data folder",
+        option="--store-url",
+        example="postgresql+psycopg://holdfast@db/holdfast",
+        metavar="URL",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Mlflow:
+    """Where runs and models are recorded."""
+
+    tracking_uri: str = setting(
+        "",
+        "MLflow server; without it MLFLOW_TRACKING_URI, else SQLite in the data folder",
+        example="https://mlflow.example.com",
+        metavar="URI",
+    )
+    model: str = setting("holdfast", "name of the model in the registry", option="--model-name", metavar="NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings, by section of holdfast.toml."""
+
+    data: Data = field(default_factory=Data)
+    ingest: Ingest = field(default_factory=Ingest)
+    churn: Churn = field(default_factory=Churn)
+    features: Features = field(default_factory=Features)
+    train: Train = field(default_factory=Train)
+    score: Score = field(default_factory=Score)
+    serve: Serve = field(default_factory=Serve)
+    store: Store = field(default_factory=Store)
+    mlflow: Mlflow = field(default_factory=Mlflow)
