@@ -1,0 +1,163 @@
+"""The simple models that ours has to beat: last seen, RFM, and a logistic regression on the same features.
+
+Each is fitted on the fit cutoffs and then moved to the newest level on the calibration cutoffs, exactly as the
+model is, so that a difference between them is a difference of the model alone.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from features.user_events import FloatArray, IntArray, UserEvents
+from features.windows import elapsed_days, from_microseconds, shift, to_microseconds
+from models.definition import ChurnDefinition
+from training.activity import Activity
+
+FIFTHS = (0.2, 0.4, 0.6, 0.8)
+
+
+@dataclass(frozen=True, slots=True)
+class SimpleFacts:
+    """What the rules of thumb look at, a row for each user and cutoff: only events in the look-back."""
+
+    recency_days: FloatArray  # since the last activity before the cutoff
+    frequency: FloatArray  # activity events in the look-back
+    monetary: FloatArray  # sum of their values; 0 where none had one
+
+    def at(self, rows: NDArray[np.bool_]) -> "SimpleFacts":
+        """The same for some of the rows."""
+        return SimpleFacts(self.recency_days[rows], self.frequency[rows], self.monetary[rows])
+
+
+def simple_facts(
+    events: UserEvents, definition: ChurnDefinition, *, users: NDArray[np.object_], cutoffs: IntArray
+) -> SimpleFacts:
+    """Recency, frequency and monetary value of the definition's activity; recency is NaN for a user without any."""
+    activity = Activity.of(events, kinds=definition.activity)
+    first, last = activity.rows(users, starts=_look_back_starts(definition, cutoffs=cutoffs), ends=cutoffs)
+    some = last > first
+    times = np.concatenate([activity.times, [0]])
+    spent = np.concatenate([[0.0], np.cumsum(np.nan_to_num(activity.values))])
+    recency = np.where(some, elapsed_days(times[last - 1], cutoffs), np.nan)
+    return SimpleFacts(recency, (last - first).astype(np.float64), spent[last] - spent[first])
+
+
+def _look_back_starts(definition: ChurnDefinition, *, cutoffs: IntArray) -> IntArray:
+    distinct, place = np.unique(cutoffs, return_inverse=True)
+    starts = [to_microseconds(shift(from_microseconds(cutoff), -definition.look_back)) for cutoff in distinct]
+    return np.array(starts, dtype=np.int64)[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a baseline may look at."""
+
+    matrix: FloatArray
+    facts: SimpleFacts
+
+
+class Baseline(Protocol):
+    """A simple model: raw scores (higher means more likely to churn), turned into probabilities elsewhere."""
+
+    def fit(self, rows: Rows, labels: FloatArray) -> "Baseline":
+        """Learn from the fit cutoffs."""
+
+    def score(self, rows: Rows) -> FloatArray:
+        """Log-odds or any other score; higher means more likely to churn."""
+
+
+class LastSeen:
+    """The longer silent, the more likely gone: nothing to learn, the score is the logarithm of days since last seen."""
+
+    def fit(self, rows: Rows, labels: FloatArray) -> "LastSeen":  # noqa: ARG002 - the rule learns nothing
+        """Nothing to learn."""
+        return self
+
+    def score(self, rows: Rows) -> FloatArray:
+        """log(1 + days since last seen)."""
+        return np.asarray(np.log1p(rows.facts.recency_days), dtype=np.float64)
+
+
+class Rfm:
+    """Recency, frequency and monetary value, each cut into fifths (1 to 5, 5 is best) and added up."""
+
+    edges: tuple[FloatArray, FloatArray, FloatArray]
+
+    def fit(self, rows: Rows, labels: FloatArray) -> "Rfm":  # noqa: ARG002 - the fifths need no outcome
+        """The borders of the fifths among the fit rows."""
+        facts = rows.facts
+        self.edges = (
+            np.quantile(-facts.recency_days, FIFTHS),
+            np.quantile(facts.frequency, FIFTHS),
+            np.quantile(facts.monetary, FIFTHS),
+        )
+        return self
+
+    def score(self, rows: Rows) -> FloatArray:
+        """Minus the RFM score: 3 (worst) to 15 (best)."""
+        parts = (-rows.facts.recency_days, rows.facts.frequency, rows.facts.monetary)
+        fifths = [1 + np.searchsorted(edges, part) for edges, part in zip(self.edges, parts, strict=True)]
+        return np.asarray(-np.sum(fifths, axis=0), dtype=np.float64)
+
+
+class Logistic:
+    """Logistic regression on all features: gaps filled by the median, outliers clipped, standardised, L2."""
+
+    pipeline: Pipeline
+    borders: tuple[FloatArray, FloatArray]
+
+    def fit(self, rows: Rows, labels: FloatArray) -> "Logistic":
+        """Fit on rows whose labels are all known."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column that is missing throughout has no quantile
+            low, high = np.nanquantile(rows.matrix, [0.005, 0.995], axis=0)
+        self.borders = (low, high)
+        self.pipeline = make_pipeline(
+            SimpleImputer(strategy="median", keep_empty_features=True),
+            StandardScaler(),
+            LogisticRegression(C=0.1, max_iter=200, tol=1e-3),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the third digit of a coefficient does not matter here
+            self.pipeline.fit(self._clipped(rows), labels)
+        return self
+
+    def score(self, rows: Rows) -> FloatArray:
+        """Log-odds."""
+        return np.asarray(self.pipeline.decision_function(self._clipped(rows)), dtype=np.float64)
+
+    def _clipped(self, rows: Rows) -> FloatArray:
+        return np.clip(rows.matrix, *self.borders)
+
+
+class ScoreToProbability:
+    """A logistic curve through one score: what makes a rule comparable by log loss. It never turns the order round."""
+
+    def fit(self, scores: FloatArray, labels: FloatArray) -> "ScoreToProbability":
+        """Slope and level; where one outcome alone was seen, a constant with one of each kind added."""
+        if labels.min() == labels.max():
+            share = (labels.sum() + 1) / (len(labels) + 2)
+            self.slope, self.level = 0.0, float(np.log(share / (1 - share)))
+            return self
+        curve: Any = LogisticRegression(C=1e6).fit(scores[:, None], labels)  # Any: scikit-learn ships no types
+        self.slope, self.level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
+        return self
+
+    def probabilities(self, scores: FloatArray) -> FloatArray:
+        """Probabilities from 0 to 1."""
+        return np.asarray(1 / (1 + np.exp(-(self.slope * scores + self.level))), dtype=np.float64)
+
+
+BASELINES: dict[str, type[LastSeen] | type[Rfm] | type[Logistic]] = {
+    "last_seen_rule": LastSeen,
+    "rfm": Rfm,
+    "logistic_regression": Logistic,
+}

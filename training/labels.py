@@ -1,0 +1,39 @@
+"""What then happened: churned, stayed, or not known yet because the horizon is not over."""
+
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.user_events import FloatArray, IntArray, UserEvents
+from features.windows import from_microseconds, to_microseconds
+from models.definition import ChurnDefinition
+from training.activity import Activity
+
+
+def churned(
+    events: UserEvents,
+    definition: ChurnDefinition,
+    *,
+    users: NDArray[np.object_],
+    cutoffs: IntArray,
+    log_end: datetime,
+) -> FloatArray:
+    """Per user and cutoff 1.0 (no activity in the horizon), 0.0 (some) or NaN (the horizon ends after the log).
+
+    Only events in `[cutoff + lead_time, cutoff + lead_time + horizon)` are read, so that a user who was active in
+    the lead time alone has churned. `cutoffs` are microseconds since 1970 UTC, one for each of `users`.
+    """
+    starts, ends = horizons(definition, cutoffs=cutoffs)
+    first, last = Activity.of(events, kinds=definition.activity).rows(users, starts=starts, ends=ends)
+    silent = (first == last).astype(np.float64)
+    return np.where(ends <= to_microseconds(log_end), silent, np.nan)
+
+
+def horizons(definition: ChurnDefinition, *, cutoffs: IntArray) -> tuple[IntArray, IntArray]:
+    """Start and end of each cutoff's horizon, in microseconds since 1970 UTC."""
+    distinct, place = np.unique(cutoffs, return_inverse=True)
+    spans = [definition.horizon_of(from_microseconds(cutoff)) for cutoff in distinct]
+    starts = np.array([to_microseconds(span.start) for span in spans], dtype=np.int64)
+    ends = np.array([to_microseconds(span.end) for span in spans], dtype=np.int64)
+    return starts[place], ends[place]

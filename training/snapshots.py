@@ -1,0 +1,155 @@
+"""The training set: features, labels and the rules' facts of many cutoffs, each bucket of users read once."""
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.language import FeatureSet
+from features.plan import make_plan
+from features.snapshots import Bucketed, OnProgress, Population, Snapshots, map_buckets, of_events
+from features.user_events import FloatArray, IntArray, UserEvents
+from features.windows import to_microseconds
+from models.definition import ChurnDefinition
+from training.baselines import Rows, SimpleFacts, simple_facts
+from training.labels import churned
+
+MAX_ROWS = 300_000  # small trees gain nothing from more, and the matrix stays below half a gigabyte
+
+
+class History(Protocol):
+    """How far a log reaches."""
+
+    @property
+    def start(self) -> datetime:
+        """The time of the first event."""
+
+    @property
+    def end(self) -> datetime:
+        """The first whole second after the last event."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingSet:
+    """Snapshots with what then happened: rows sorted by cutoff, then user; labels are NaN while not known."""
+
+    snapshots: Snapshots
+    labels: FloatArray
+    facts: SimpleFacts
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def users(self) -> NDArray[np.object_]:
+        """The user of each row."""
+        return self.snapshots.users
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The features as named columns, without an index: what `ChurnModel` learns from."""
+        return pd.DataFrame(self.snapshots.matrix, columns=list(self.snapshots.names))
+
+    @property
+    def rows(self) -> Rows:
+        """What baselines look at."""
+        return Rows(self.snapshots.matrix, self.facts)
+
+    def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
+        """The rows of these cutoffs whose outcome is known."""
+        moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)
+        return self._only(np.isin(self.snapshots.cutoffs, moments) & ~np.isnan(self.labels))
+
+    def _only(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
+        return TrainingSet(self.snapshots.rows(chosen), self.labels[chosen], self.facts.at(chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class SampledPopulation(Population):
+    """A population of which each user is kept with the same chance, drawn anew for each cutoff by a hash.
+
+    Outcomes play no part in the draw, so the share of churners and with it every probability stays as it is.
+    """
+
+    share: float = 1.0
+    whole: frozenset[datetime] = frozenset()  # cutoffs at which everybody is kept
+    seed: int = 0
+
+    def eligible(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.bool_]:
+        """Which of the `n` users are in the population and drawn at this cutoff."""
+        everybody = Population.eligible(self, events, cutoff=cutoff)
+        if self.share >= 1 or cutoff in self.whole:
+            return everybody
+        salt = zlib.crc32(f"{self.seed} {to_microseconds(cutoff)}".encode())
+        draws = np.array([zlib.crc32(user.encode(), salt) for user in events.user_ids], dtype=np.float64)
+        return everybody & (draws < self.share * 2**32)
+
+
+def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much and how
+    log: Bucketed,
+    features: FeatureSet,
+    definition: ChurnDefinition,
+    cutoffs: Sequence[datetime],
+    *,
+    log_end: datetime,
+    whole: Sequence[datetime] = (),
+    max_rows: int = MAX_ROWS,
+    seed: int = 0,
+    workers: int = 1,
+    on_progress: OnProgress | None = None,
+) -> TrainingSet:
+    """Features and labels of the population at each cutoff.
+
+    About `max_rows` rows are drawn where there would be more; the cutoffs in `whole` (those that are tested and
+    calibrated on) keep everybody.
+    """
+    thinned = [cutoff for cutoff in cutoffs if cutoff not in set(whole)]
+    share = min(1.0, max_rows / max(1, expected_rows(log, definition.population, cutoffs=thinned)))
+    population = SampledPopulation(definition.activity, definition.look_back, share, frozenset(whole), seed)
+    of_bucket = _bucket_reader(features, definition, population, cutoffs=cutoffs, log_end=log_end)
+    return _stack(map_buckets(log, of_bucket, workers=workers, on_progress=on_progress))
+
+
+def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime]) -> int:
+    """About how many rows the population has at these cutoffs, judged from one bucket of users."""
+    events = log.read_bucket(0)
+    return log.buckets * sum(int(population.eligible(events, cutoff=cutoff).sum()) for cutoff in cutoffs)
+
+
+def _bucket_reader(
+    features: FeatureSet,
+    definition: ChurnDefinition,
+    population: Population,
+    *,
+    cutoffs: Sequence[datetime],
+    log_end: datetime,
+) -> Callable[[UserEvents], TrainingSet]:
+    plan = make_plan(features)
+
+    def of_bucket(events: UserEvents) -> TrainingSet:
+        found = of_events(events, plan, features.names, cutoffs=cutoffs, population=population)
+        labels = churned(events, definition, users=found.users, cutoffs=found.cutoffs, log_end=log_end)
+        return TrainingSet(found, labels, simple_facts(events, definition, users=found.users, cutoffs=found.cutoffs))
+
+    return of_bucket
+
+
+def _stack(pieces: Sequence[TrainingSet]) -> TrainingSet:
+    """The buckets' rows as one set, sorted by cutoff, then user."""
+    users: NDArray[np.object_] = np.concatenate([piece.users for piece in pieces])
+    cutoffs: IntArray = np.concatenate([piece.snapshots.cutoffs for piece in pieces])
+    order = np.lexsort((users.astype(str), cutoffs))
+    facts = SimpleFacts(
+        *(
+            np.concatenate([getattr(piece.facts, name) for piece in pieces])[order]
+            for name in ("recency_days", "frequency", "monetary")
+        )
+    )
+    matrix = np.concatenate([piece.snapshots.matrix for piece in pieces])[order]
+    labels = np.concatenate([piece.labels for piece in pieces])[order]
+    return TrainingSet(Snapshots(users[order], cutoffs[order], pieces[0].snapshots.names, matrix), labels, facts)
