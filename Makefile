@@ -54,7 +54,7 @@ serve: $(STAMP) ## the API and console over holdfast.toml's data (ARGS="--port 8
 bench: $(STAMP) ## quality and speed beside the baselines (ARGS="--data DIR" for data of your own)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-docs: $(STAMP) ## write the pages that come from code: docs/settings.md, docs/cli.md
+docs: $(STAMP) ## write the pages that come from code: docs/settings.md, docs/commands.md
 	$(BIN)/python -m holdfast.pages docs
 
 lock: $(STAMP) ## compile requirements.lock anew from pyproject.toml (needs the network)

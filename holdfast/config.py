@@ -187,7 +187,7 @@ def _typed(entry: Entry, value: object, *, source: Path) -> Value:
         return float(typing.cast("float", value))
     if isinstance(value, str) and value and entry.metavar in {"FILE", "FOLDER"}:
         return str(source.parent / Path(value).expanduser())
-    if type(value) is entry.kind:
+    if type(value) is entry.kind and entry.kind is not float:
         return typing.cast("Value", value)
     expected = _EXPECTED[entry.kind.__name__]
     raise BadInput(f"{source}: {entry.key} in [{entry.section}] is {_json(value)}; expected {expected}.")

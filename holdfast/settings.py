@@ -113,6 +113,13 @@ class Serve:
     host: str = setting("127.0.0.1", "address to listen on; 0.0.0.0 for every interface", metavar="ADDRESS")
     port: int = setting(8000, "port to listen on", metavar="PORT")
     workers: int = setting(1, "processes that answer requests", metavar="NUMBER")
+    max_body_bytes: int = setting(1_000_000, "a longer body of a request is refused", metavar="BYTES")
+    body_timeout_seconds: float = setting(10.0, "a body has to arrive within this time", metavar="SECONDS")
+    header_timeout_seconds: float = setting(10.0, "headers have to arrive within this time", metavar="SECONDS")
+    max_open_requests: int = setting(256, "requests under way in one process; more have to wait", metavar="NUMBER")
+    shutdown_seconds: int = setting(30, "requests under way may take so long to finish at the end", metavar="SECONDS")
+    key_memory_seconds: float = setting(4.0, "a revoked key stops working within this time", metavar="SECONDS")
+    access_log: bool = setting(True, "write a line for each request to stderr", metavar="TRUTH")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Writes the pages of the documentation that come from code: `python -m holdfast.pages docs`."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from holdfast import config
+from holdfast.cli import cli
+
+_SETTINGS = """\
+# Settings
+
+<!-- Written by `make docs` from holdfast/settings.py; a test compares them. -->
+
+`holdfast init` writes these as a commented `holdfast.toml`. Each can be given as an option of the commands that use
+it, in the environment, or in the file; the first of these wins, and the default comes last. A relative path in the
+file starts from the file's folder. The file is `holdfast.toml` in the current folder, or what `--config` or
+`HOLDFAST_CONFIG` names. Lists are separated by commas in the environment; options are repeated.
+An unknown section, key or variable is an error that names the nearest known one.
+"""
+_COMMANDS = """\
+# Commands
+
+<!-- Written by `make docs` from the commands' own help; a test compares them. -->
+"""
+
+
+def settings_page() -> str:
+    """docs/settings.md."""
+    parts = [_SETTINGS]
+    section = ""
+    for entry in config.entries():
+        if entry.section != section:
+            section = entry.section
+            parts.append(
+                f"\n## [{section}]\n\n| key | default | meaning | option | environment |\n|---|---|---|---|---|\n"
+            )
+        default = f"`{config.describe_default(entry)}`" if config.describe_default(entry) else "(none)"
+        example = f", for example `{entry.example}`" if entry.example else ""
+        parts.append(f"| `{entry.key}` | {default} | {entry.says}{example} | `{entry.option}` | `{entry.variable}` |\n")
+    return "".join(parts)
+
+
+def commands_page() -> str:
+    """docs/commands.md."""
+    return _COMMANDS + "".join(
+        f"\n## {name}\n\n```text\n{text.rstrip()}\n```\n" for name, text in _helps("holdfast", cli, parent=None)
+    )
+
+
+def _helps(name: str, command: click.Command, *, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+    with click.Context(
+        command, info_name=name.rsplit(" ", 1)[-1], parent=parent, max_content_width=100, terminal_width=100
+    ) as ctx:
+        yield name, command.get_help(ctx)
+        if isinstance(command, click.Group):
+            for child in command.list_commands(ctx):
+                found = command.get_command(ctx, child)
+                if found is not None:
+                    yield from _helps(f"{name} {child}", found, parent=ctx)
+
+
+def main() -> None:
+    """Write the pages into the folder that the command line names."""
+    folder = Path(sys.argv[1])
+    (folder / "settings.md").write_text(settings_page(), "utf-8")
+    (folder / "commands.md").write_text(commands_page(), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
