@@ -243,4 +243,4 @@ def _held_out(
 
 def _as_good(losses: Floats, best: Floats) -> bool:
     worse = losses - best
-    return float(worse.mean()) <= float(worse.std()) / len(worse) ** 0.5
+    return bool(worse.mean() <= worse.std() / len(worse) ** 0.5)

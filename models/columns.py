@@ -14,7 +14,7 @@ from features.errors import BadInput
 Matrix: TypeAlias = NDArray[np.float64]
 
 
-class WrongColumns(BadInput, ValueError):
+class ColumnError(BadInput, ValueError):
     """A table whose columns or values a model cannot read; also a `ValueError`, as scikit-learn expects."""
 
 
@@ -35,7 +35,7 @@ def matrix_of(table: Any, names: Sequence[str] | None) -> Matrix:  # Any: whatev
     """The table as float64 rows in the order of `names`; missing values are NaN.
 
     A table without names, or a model without (`names` is None), is read by position.
-    Raises `WrongColumns` for missing, additional or repeated columns, for text and for infinite values.
+    Raises `ColumnError` for missing, additional or repeated columns, for text and for infinite values.
 
     >>> matrix_of(pd.DataFrame({"b": [2], "a": [1]}), ["a", "b"])
     array([[1., 2.]])
@@ -50,13 +50,13 @@ def matrix_of(table: Any, names: Sequence[str] | None) -> Matrix:  # Any: whatev
 
 
 def refuse_infinite(matrix: Matrix, names: Sequence[str] | None) -> None:
-    """Raises `WrongColumns`, naming the first infinite value; returns nothing otherwise."""
+    """Raises `ColumnError`, naming the first infinite value; returns nothing otherwise."""
     if not np.isinf(matrix).any():
         return
     row, column = (int(place) for place in np.argwhere(np.isinf(matrix))[0])
     name = repr(names[column]) if names is not None else f"number {column}"
-    raise WrongColumns(
-        f"feature {name} is {matrix[row, column]} (infinity) in row {row}; expected a finite number, or NaN for missing."
+    raise ColumnError(
+        f"feature {name} is {matrix[row, column]} (infinity) in row {row}; expected a finite one, or NaN for missing."
     )
 
 
@@ -78,27 +78,27 @@ def _in_order(frame: pd.DataFrame, names: Sequence[str] | None) -> pd.DataFrame:
         return frame
     if len(set(found)) < len(found):
         repeated = sorted({name for name in found if found.count(name) > 1})
-        raise WrongColumns(f"columns appear twice: {_some(repeated)}; expected each feature once.")
+        raise ColumnError(f"columns appear twice: {_some(repeated)}; expected each feature once.")
     missing = [name for name in names if name not in set(found)]
     unknown = [name for name in found if name not in set(names)]
     if missing or unknown:
         parts = [f"missing {_some(missing)}"] if missing else []
         parts += [f"not known to the model {_some(unknown)}"] if unknown else []
-        raise WrongColumns(f"the columns are not those of the model: {'; '.join(parts)}. Give exactly its features.")
+        raise ColumnError(f"the columns are not those of the model: {'; '.join(parts)}. Give exactly its features.")
     return frame if tuple(names) == found else frame[list(names)]
 
 
 def _numbers(frame: pd.DataFrame) -> pd.DataFrame:
     for name, kind in frame.dtypes.items():
-        if not (pd.api.types.is_numeric_dtype(kind) or kind == object):
-            raise WrongColumns(f"column {name!r} holds {kind}; expected numbers, with NaN for missing.")
-    if all(isinstance(kind, np.dtype) and kind != object for kind in frame.dtypes):
+        if not (pd.api.types.is_numeric_dtype(kind) or kind == np.object_):
+            raise ColumnError(f"column {name!r} holds {kind}; expected numbers, with NaN for missing.")
+    if all(isinstance(kind, np.dtype) and kind != np.object_ for kind in frame.dtypes):
         return frame
     try:
         return pd.DataFrame(frame.to_numpy(dtype=np.float64, na_value=np.nan), columns=frame.columns)
     except (TypeError, ValueError):
-        columns = [str(name) for name, kind in frame.dtypes.items() if kind == object]
-        raise WrongColumns(f"columns {_some(columns)} hold something else than numbers; give numbers only.") from None
+        columns = [str(name) for name, kind in frame.dtypes.items() if kind == np.object_]
+        raise ColumnError(f"columns {_some(columns)} hold something else than numbers; give numbers only.") from None
 
 
 def _some(names: Sequence[str], *, most: int = 5) -> str:

@@ -22,9 +22,9 @@ class ChurnDefinition:
     """
 
     activity: tuple[str, ...] = ()
-    look_back: timedelta = days(60)
-    lead_time: timedelta = days(0)
-    horizon: timedelta = days(30)
+    look_back: timedelta = timedelta(days=60)
+    lead_time: timedelta = timedelta(0)
+    horizon: timedelta = timedelta(days=30)
 
     def __post_init__(self) -> None:
         if self.look_back < days(1) or self.horizon < days(1):

@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.columns import Matrix
-
 Floats = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 QUINTILES = (0.2, 0.4, 0.6, 0.8)
 CLIP = (0.005, 0.995)  # beyond these shares a curve is flat: the largest spender must not steer everybody's slope
+ROUNDING = 1e-6  # a basis column that deviates less never really varies
 MOST_ROWS = 100_000  # some 500 weights learn nothing from more rows, and the basis would outgrow memory
 
 
@@ -27,8 +27,8 @@ class Splines:
     bias: float
     low: Floats  # k
     high: Floats  # k
-    knots: Floats  # k × 4, in units of the span; unused ones are 1 (never passed)
-    slopes: Floats  # k × 5
+    knots: Floats  # k x 4, in units of the span; unused ones are 1 (never passed)
+    slopes: Floats  # k x 5
     missing: Floats  # k, height of a missing value
     centre: Floats  # k, what is subtracted so that the training mean is 0
 
@@ -69,16 +69,19 @@ class SplineFit:
     fact: str
 
 
-def fit_splines(matrix: Matrix, labels: NDArray[np.int64], *, l2: float) -> SplineFit:
+def fit_splines(
+    matrix: Matrix, labels: NDArray[np.int64], *, l2: float, flat: NDArray[np.bool_] | None = None
+) -> SplineFit:
     """Curves fitted to labels 0 and 1 with ridge penalty `l2` on the standardised basis.
 
+    Features marked in `flat` keep a curve of 0.
     Rejected when the solver ended somewhere worse than the constant: diverged fits are silent otherwise.
     """
     rows = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), MOST_ROWS)).astype(np.int64))
     sample, outcome = matrix[rows], labels[rows]
     if outcome.min() == outcome.max():
         return SplineFit(None, "rejected: the sampled rows hold one outcome only")
-    basis = _Basis.of(sample)
+    basis = _Basis.of(sample, flat=np.zeros(matrix.shape[1], dtype=bool) if flat is None else flat)
     splines = basis.splines(*_solve(basis.standardised(sample), outcome, l2=l2), sample)
     loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(_constant(outcome), outcome)
     if not loss <= constant:  # also when the loss is NaN
@@ -93,11 +96,11 @@ class _Basis:
     low: Floats
     high: Floats
     knots: Floats
-    means: Floats  # k × 6: the place, its four hinges, the missing indicator
-    scales: Floats  # k × 6; infinite for columns that never vary
+    means: Floats  # k x 6: the place, its four hinges, the missing indicator
+    scales: Floats  # k x 6; infinite for columns that never vary
 
     @classmethod
-    def of(cls, sample: Matrix) -> "_Basis":
+    def of(cls, sample: Matrix, *, flat: NDArray[np.bool_]) -> "_Basis":
         edges = [_edges(sample[:, column]) for column in range(sample.shape[1])]
         low, high = np.array([edge[0] for edge in edges]), np.array([edge[1] for edge in edges])
         bare = cls(low, high, np.array([edge[2] for edge in edges]), np.zeros(0), np.zeros(0))
@@ -109,7 +112,7 @@ class _Basis:
             mean[-1] = block[:, -1].mean()
             scale = np.where(np.isnan(block), mean, block).std(axis=0)
             means.append(mean)
-            scales.append(np.where(scale > 1e-6, scale, np.inf))  # a thousandth of a row in a million: no evidence
+            scales.append(np.where((scale > ROUNDING) & ~flat[column], scale, np.inf))
         return cls(low, high, bare.knots, np.array(means), np.array(scales))
 
     def block(self, values: Floats, column: int) -> Matrix:
@@ -122,7 +125,7 @@ class _Basis:
     def standardised(self, sample: Matrix) -> Matrix:
         """All basis columns that vary, with mean 0 and deviation 1; a missing value sits at the mean."""
         used = np.isfinite(self.scales)
-        basis = np.empty((len(sample), int(used.sum())), order="F")
+        basis = np.empty((len(sample), int(used.sum())))
         start = 0
         for column in range(sample.shape[1]):
             keep = used[column]
@@ -156,7 +159,7 @@ def _edges(values: Floats) -> tuple[float, float, Floats]:
     if low == high:
         return low, high, knots
     inside = _inside(np.quantile(present, QUINTILES), low, high)
-    if inside.size < 2:  # most users share one value: place the knots among the others
+    if inside.size <= 1:  # most users share one value: place the knots among the others
         inside = _inside(np.quantile(np.unique(present[(present > low) & (present <= high)]), QUINTILES), low, high)
     knots[: inside.size] = (inside - low) / (high - low)
     return low, high, knots

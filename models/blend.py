@@ -1,0 +1,87 @@
+"""The sum behind a score: boosters and splines on the log-odds, then calibration; plain arrays in, plain arrays out.
+
+Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from models.calibration import Calibrator, Identity
+from models.calibration import from_json as calibrator_from_json
+from models.calibration import to_json as calibrator_to_json
+from models.splines import Splines
+
+Floats = NDArray[np.float64]
+_ALONE = 64  # rows up to which a second thread costs more than it gives
+
+
+@dataclass(frozen=True)
+class Blend:
+    """`booster_weight` times the boosters' mean log-odds plus the rest times the splines', then calibrated."""
+
+    booster_texts: tuple[str, ...]  # LightGBM's own text format
+    splines: Splines | None
+    booster_weight: float
+    calibrator: Calibrator = field(default_factory=Identity)
+
+    def __post_init__(self) -> None:
+        boosters = tuple(lightgbm.Booster(model_str=text) for text in self.booster_texts)
+        object.__setattr__(self, "boosters", boosters)
+
+    boosters: tuple[lightgbm.Booster, ...] = field(init=False, repr=False, compare=False)
+
+    def margin(self, matrix: Floats, *, threads: int = 1) -> Floats:
+        """Log-odds before calibration, one a row; a row alone gives the same bits as in a batch."""
+        total = np.zeros(len(matrix))
+        for booster in self.boosters:
+            raw = booster.predict(matrix, raw_score=True, num_threads=_threads(matrix, threads))
+            total += self._share * np.asarray(raw)
+        if self.splines is not None:
+            total += (1.0 - self.booster_weight) * self.splines.margin(matrix)
+        return total
+
+    def probabilities(self, margins: Floats) -> Floats:
+        """Calibrated probabilities of the second class, one a margin."""
+        return self.calibrator.probabilities(margins)
+
+    def contributions(self, matrix: Floats, *, threads: int = 1) -> Floats:
+        """What each of the k features adds to the margin, `[n, k + 1]`; the last column is the bias."""
+        total = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
+        for booster in self.boosters:
+            shap = booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix, threads))
+            total += self._share * np.asarray(shap)
+        if self.splines is not None:
+            total[:, :-1] += (1.0 - self.booster_weight) * self.splines.terms(matrix)
+            total[:, -1] += (1.0 - self.booster_weight) * self.splines.bias
+        return total
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Everything but the boosters' text."""
+        return {
+            "booster_weight": self.booster_weight,
+            "boosters": len(self.booster_texts),
+            "splines": self.splines.to_json() if self.splines else None,
+            "calibrator": calibrator_to_json(self.calibrator),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any], booster_texts: tuple[str, ...]) -> Self:  # Any: JSON
+        """The blend that `to_json` and the boosters' text describe."""
+        return cls(
+            booster_texts=booster_texts,
+            splines=Splines.from_json(data["splines"]) if data["splines"] else None,
+            booster_weight=float(data["booster_weight"]),
+            calibrator=calibrator_from_json(data["calibrator"]),
+        )
+
+    @property
+    def _share(self) -> float:
+        return self.booster_weight / len(self.boosters)
+
+
+def _threads(matrix: Floats, threads: int) -> int:
+    return 1 if len(matrix) <= _ALONE else threads

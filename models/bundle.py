@@ -1,0 +1,208 @@
+"""A trained model on disk: a folder of text and JSON that is checked, tried in a child process, and only then loaded.
+
+    sums.json         the format's version and the SHA-256 of every other file; checked before anything is parsed
+    booster-0.txt …   LightGBM's text format
+    model.json        splines, weights, calibration, parameters, order of the features
+    features.json     the feature set with its fingerprint
+    definition.json   what churn means
+    facts.json        when and on what it was trained, and how good it is
+    golden.json       rows with the margins and probabilities that the model gave them
+    card.md           the same for people
+
+There is no pickle in it: loading a bundle runs no code of the bundle's.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from features.errors import BadInput, Damaged, NotReady
+from features.language import FeatureSet
+from models.card import model_card
+from models.columns import matrix_of
+from models.definition import ChurnDefinition
+from models.model import ChurnModel
+from models.trial import MISMATCH, golden_rows
+
+FORMAT = 1
+_SUMS = "sums.json"
+_GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few milliseconds to reproduce
+_TRIAL_SECONDS = 120  # a healthy trial takes about one
+_ADVICE = "Restore the folder from a backup, or train again with `holdfast train`."
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model and all it takes to use it: its features, its definition of churn, and the facts of its training."""
+
+    model: ChurnModel
+    features: FeatureSet
+    definition: ChurnDefinition
+    facts: dict[str, Any]  # Any: JSON
+
+
+def save(bundle: Bundle, folder: Path, *, golden: pd.DataFrame) -> None:
+    """Writes the bundle; the folder appears complete or not at all.
+
+    `golden` holds feature rows, of which up to 200 are kept to recognise the model by: take them from all over.
+    Raises `BadInput` when the folder exists or the model's features are not those of the feature set.
+    """
+    if folder.exists():
+        raise BadInput(f"{folder} exists already; a bundle is written once. Choose a new folder.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write(_files(bundle, golden), draft)
+        draft.chmod(0o755)
+        draft.rename(folder)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    _sync(folder.parent)
+
+
+def load(folder: Path) -> Bundle:
+    """The bundle in the folder, after its sums and its golden rows were found right.
+
+    Raises `NotReady` when there is no bundle, `Damaged` when a file is missing, changed or not understood.
+    """
+    files = _verified(folder)
+    _try_out(folder)
+    try:
+        return _parsed(files)
+    except (KeyError, TypeError, ValueError, BadInput) as error:
+        raise Damaged(f"the model bundle {folder} is not understood: {error}. {_ADVICE}") from error
+
+
+def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
+    names = list(getattr(bundle.model, "feature_names_in_", ()))
+    if names != list(bundle.features.names):
+        raise BadInput(
+            f"the model reads {len(names)} features and the feature set has {len(bundle.features.names)}: not the same, "
+            "or not in the same order. Fit the model on a table whose columns are the feature set's."
+        )
+    chosen = np.unique(np.linspace(0, len(golden) - 1, min(len(golden), _GOLDEN_ROWS)).astype(int))
+    rows = matrix_of(golden.iloc[chosen], names)
+    documents = {
+        "model.json": {"fingerprint": bundle.features.fingerprint, "model": bundle.model.to_json()},
+        "features.json": bundle.features.to_json(),
+        "definition.json": bundle.definition.to_json(),
+        "facts.json": bundle.facts,
+        "golden.json": golden_rows(bundle.model.blend_, rows),
+    }
+    texts = {name: json.dumps(document, indent=1, allow_nan=False) for name, document in documents.items()}
+    texts |= {f"booster-{number}.txt": text for number, text in enumerate(bundle.model.blend_.booster_texts)}
+    texts["card.md"] = model_card(bundle.model, bundle.features, definition=bundle.definition, facts=bundle.facts)
+    files = {name: text.encode() for name, text in texts.items()}
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
+    return files | {_SUMS: json.dumps({"format": FORMAT, "files": sums}, indent=1).encode()}
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    for name, content in files.items():
+        with (folder / name).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _verified(folder: Path) -> dict[str, bytes]:
+    """The content of every file by its name, each with the sum that was recorded."""
+    if not (folder / _SUMS).exists():
+        raise NotReady(f"there is no model bundle in {folder}: {_SUMS} is not there. Run `holdfast train` first.")
+    sums = _sums(folder)
+    return {name: _content(folder, name, expected=expected) for name, expected in sums.items()}
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    try:
+        document = json.loads(_plain_file(folder, _SUMS).read_text("utf-8"))
+        version, sums = document["format"], {str(name): str(expected) for name, expected in document["files"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{folder / _SUMS} is not the list of sums it should be: {error!r}. {_ADVICE}") from error
+    if version != FORMAT:
+        raise Damaged(
+            f"{folder} is a model bundle of format {version!r}; this version of Holdfast reads format {FORMAT}. "
+            "Use the version that wrote it, or train again with `holdfast train`."
+        )
+    needed = {"model.json", "features.json", "definition.json", "facts.json", "golden.json", "card.md"}
+    if not needed <= sums.keys():
+        raise Damaged(f"{folder / _SUMS} does not list {', '.join(sorted(needed - sums.keys()))}. {_ADVICE}")
+    return sums
+
+
+def _content(folder: Path, name: str, *, expected: str) -> bytes:
+    content = _plain_file(folder, name).read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise Damaged(
+            f"{folder / name} was changed or damaged after training: its SHA-256 is {found[:12]}…, "
+            f"{_SUMS} says {expected[:12]}…. {_ADVICE}"
+        )
+    return content
+
+
+def _plain_file(folder: Path, name: str) -> Path:
+    path = folder / name
+    if Path(name).name != name or name in {"", ".", ".."} or "\\" in name:
+        raise Damaged(f"{folder / _SUMS} names {name!r}, which is not a file of this folder. {_ADVICE}")
+    if path.is_symlink():
+        raise Damaged(f"{path} is a symbolic link; a bundle holds its own files only. {_ADVICE}")
+    if not path.is_file():
+        raise Damaged(f"{path} is missing. {_ADVICE}")
+    return path
+
+
+def _try_out(folder: Path) -> None:
+    """Loads the bundle in a child process and compares its golden rows: a crash there harms nobody."""
+    command = [sys.executable, "-m", "models.trial", str(folder.resolve())]
+    house = Path(__file__).resolve().parent.parent
+    try:
+        trial = subprocess.run(  # noqa: S603 - our own module on a path, no shell
+            command, cwd=house, capture_output=True, text=True, errors="replace", timeout=_TRIAL_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Damaged(f"{folder} did not load within {_TRIAL_SECONDS} seconds in a trial process. {_ADVICE}") from None
+    last = (trial.stderr.strip().splitlines() or ["no message"])[-1]
+    if trial.returncode == MISMATCH:
+        raise Damaged(f"{folder} predicts something else than when it was trained (golden.json): {last}. {_ADVICE}")
+    if trial.returncode < 0:
+        raise Damaged(f"{folder}: loading its boosters crashed a trial process (signal {-trial.returncode}). {_ADVICE}")
+    if trial.returncode:
+        raise Damaged(f"{folder} could not be loaded in a trial process: {last}. {_ADVICE}")
+
+
+def _parsed(files: dict[str, bytes]) -> Bundle:
+    described = json.loads(files["model.json"])
+    features = FeatureSet.from_json(json.loads(files["features.json"]))
+    if described["fingerprint"] != features.fingerprint:
+        raise BadInput(
+            f"the model was fitted on features {described['fingerprint']}, features.json holds {features.fingerprint}"
+        )
+    count = described["model"]["blend"]["boosters"]
+    texts = tuple(files[f"booster-{number}.txt"].decode() for number in range(count))
+    return Bundle(
+        model=ChurnModel.from_json(described["model"], texts),
+        features=features,
+        definition=ChurnDefinition.from_json(json.loads(files["definition.json"])),
+        facts=json.loads(files["facts.json"]),
+    )

@@ -1,0 +1,111 @@
+"""Why a score is what it is: contributions by family of features, and the strongest of them in words.
+
+A reason says what moved the number. It is not a cause.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.language import Feature, FeatureSet
+from models.columns import matrix_of
+from models.model import ChurnModel
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What one family of features did to a score."""
+
+    code: str  # "family.feature", for machines: stable as long as the feature set is
+    sentence: str  # the family's strongest feature, with the user's own value
+    contribution: float  # of the whole family, in log-odds: above 0 towards churn, below 0 towards staying
+
+
+@dataclass(frozen=True, slots=True)
+class Decomposition:
+    """Margins taken apart: `bias` plus a row of `contributions` is the user's margin."""
+
+    families: tuple[str, ...]  # in order of first appearance in the feature set
+    contributions: Floats  # n x families, log-odds
+    bias: Floats  # n
+
+    @property
+    def margins(self) -> Floats:
+        """The margins put together again."""
+        total: Floats = self.bias + self.contributions.sum(axis=1)
+        return total
+
+
+# Any: X is a DataFrame, an Arrow table or an array, as `ChurnModel` takes them.
+def explain(
+    model: ChurnModel,
+    features: FeatureSet,
+    X: Any,  # noqa: N803 - scikit-learn's name
+    *,
+    top: int = 3,
+    middle: float | None = None,
+) -> list[tuple[Reason, ...]]:
+    """Up to `top` reasons a user, the strongest first.
+
+    A user whose margin is at or above `middle` hears what speaks for leaving, one below what speaks for staying:
+    all reasons of a user point the same way, so there may be fewer than `top`. `middle` is by default the model's
+    bias, the mean of its training. Features of the cutoff alone (the season) are nobody's own reason and are left out.
+    """
+    matrix = matrix_of(X, features.names)
+    contributions = model.contributions(matrix)
+    margins = contributions.sum(axis=1)
+    leaving = margins >= (contributions[:, -1] if middle is None else middle)
+    columns = {family: _own(features, family) for family in _families(features)}
+    return [
+        _reasons(
+            features,
+            columns,
+            matrix[row],
+            towards=contributions[row] * (1 if leaving[row] else -1),
+            top=top,
+            sign=1 if leaving[row] else -1,
+        )
+        for row in range(len(matrix))
+    ]
+
+
+def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803
+    """All families' contributions and the bias; they add up to the margin."""
+    contributions = model.contributions(matrix_of(X, features.names))
+    families = _families(features)
+    sums = [
+        contributions[:, [f.family == family for f in features.features] + [False]].sum(axis=1) for family in families
+    ]
+    return Decomposition(families, np.column_stack(sums), contributions[:, -1])
+
+
+def _families(features: FeatureSet) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(feature.family for feature in features.features))
+
+
+def _own(features: FeatureSet, family: str) -> list[int]:
+    return [
+        place for place, feature in enumerate(features.features) if feature.family == family and _reads_events(feature)
+    ]
+
+
+def _reads_events(feature: Feature) -> bool:
+    return feature.window_days != 0
+
+
+def _reasons(
+    features: FeatureSet, columns: dict[str, list[int]], values: Floats, *, towards: Floats, top: int, sign: int
+) -> tuple[Reason, ...]:
+    """Reasons from contributions that are turned so that positive ones count."""
+    sums = {family: float(towards[places].sum()) for family, places in columns.items()}
+    strongest = sorted((family for family in sums if sums[family] > 0), key=lambda family: -sums[family])[:top]
+    reasons = []
+    for family in strongest:
+        place = max(columns[family], key=lambda column: towards[column])
+        feature = features.features[place]
+        reasons.append(Reason(f"{family}.{feature.name}", feature.says(float(values[place])), sign * sums[family]))
+    return tuple(reasons)
