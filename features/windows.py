@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +141,63 @@ def ceil_second(moment: datetime) -> datetime:
     '2026-06-01T09:30:01Z'
     """
     return _EPOCH + timedelta(seconds=math.floor((moment - _EPOCH) / timedelta(seconds=1)) + 1)
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of an IANA name; raises `BadInput` for anything else.
+
+    >>> zone_named("Europe/London").key
+    'Europe/London'
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput(f"{name!r} is not a time zone; expected an IANA name, for example Europe/London or UTC.") from None
+
+
+def local_to_utc(local: NDArray[np.int64], *, timezone: str) -> NDArray[np.int64]:
+    """Local wall-clock microseconds as microseconds UTC, for the years 1990 to 2100.
+
+    An hour that the clocks show twice means its first run, and one that they skip counts on from the hour before it
+    (PEP 495 with `fold=0`), so that every local time means one instant, always the same.
+
+    >>> noon_in_july = to_microseconds(utc("2026-07-01T12:00"))
+    >>> iso(from_microseconds(local_to_utc(np.array([noon_in_july]), timezone="Europe/London")[0]))
+    '2026-07-01T11:00:00Z'
+    """
+    starts, offsets = _offsets(timezone)
+    return local - offsets[np.searchsorted(starts, local, side="right") - 1]
+
+
+@lru_cache(maxsize=8)
+def _offsets(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """From which local microsecond on which offset from UTC holds; the first holds for ever before."""
+    zone = zone_named(timezone)
+    day, last = datetime(1989, 12, 1), datetime(2101, 1, 1)  # noqa: DTZ001 - wall clocks have no zone yet
+    offset = _offset(zone, day)
+    found = [(np.iinfo(np.int64).min, offset)]
+    while day < last:
+        following = day + days(1)
+        if _offset(zone, following) != offset:
+            change = _first_with_another_offset(zone, day, following)
+            offset = _offset(zone, following)
+            found.append((to_microseconds(change.replace(tzinfo=UTC)), offset))
+        day = following
+    starts, offsets = zip(*found, strict=True)
+    return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def _offset(zone: ZoneInfo, local: datetime) -> int:
+    offset = local.replace(tzinfo=zone, fold=0).utcoffset()
+    return span_microseconds(offset or timedelta(0))
+
+
+def _first_with_another_offset(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
+    offset = _offset(zone, before)
+    while after - before > timedelta(seconds=1):
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        before, after = (middle, after) if _offset(zone, middle) == offset else (before, middle)
+    return after
 
 
 def cutoffs_back_from(newest: datetime, *, every: timedelta, earliest: datetime) -> Sequence[datetime]:

@@ -1,0 +1,282 @@
+"""The contract of an event, and the check that every row passes or fails with a reason before it enters the log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.errors import BadInput
+from features.instants import EARLIEST, Instants, Mask, Problems, TimeRule, instants
+from features.user_events import IntArray
+from features.windows import days, to_microseconds
+
+PROPERTIES = pa.map_(pa.string(), pa.string())
+EVENT_SCHEMA = pa.schema(
+    [
+        pa.field("user_id", pa.string(), nullable=False),
+        pa.field("time", pa.timestamp("us", "UTC"), nullable=False),
+        pa.field("event", pa.string(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("event_id", pa.string()),  # never missing in the log
+        pa.field("received_at", pa.timestamp("us", "UTC")),
+        pa.field("properties", PROPERTIES),
+    ]
+)
+REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "reason", "row")])
+
+LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
+_SHOWN = 60  # characters of a wrong value that a reason repeats
+FUTURE_TOLERANCE = days(1)  # clocks of devices run ahead
+
+_TIME_SENTENCES = {
+    "bad": "is not a time; expected ISO 8601, for example 2026-12-01T09:00:00Z",
+    "naive": "has no offset from UTC; expected one, as in 2026-12-01T09:00:00Z, or --timezone Europe/London",
+    "ambiguous": "could mean several times; expected ISO 8601 such as 2026-12-01T09:00:00Z, or"
+    " --time-format unix-s, unix-ms or a pattern such as '%d/%m/%Y'",
+    "too_old": f"lies before {EARLIEST:%Y}; expected a time that somebody meant",
+    "future": "lies in the future; expected at most a day ahead of now",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One row that did not get in."""
+
+    place: str
+    code: str
+    reason: str
+    row: str  # as it came: JSON, or a JSON text of a line that has no columns
+
+
+@dataclass(frozen=True, slots=True)
+class RawRows:
+    """Some rows of one file as they came, their columns named as in the contract."""
+
+    file: str
+    unit: str  # what numbers count: "line" or "row"
+    numbers: IntArray
+    columns: Mapping[str, pa.Array]  # user_id, time, event and any of value, event_id, received_at; any type
+    properties: pa.Array | None  # map<string, string>
+    originals: pa.Table
+    names: Mapping[str, str] = field(default_factory=dict)  # what the file calls its columns
+    broken: tuple[Rejection, ...] = ()  # rows that could not even be taken apart
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for example `events.csv line 41`."""
+        return f"{self.file} {self.unit} {self.numbers[row]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows that keep the contract, and those that do not with the place and the reason."""
+
+    good: pa.Table  # EVENT_SCHEMA
+    rejected: pa.Table  # REJECTED_SCHEMA
+
+    @property
+    def read(self) -> int:
+        """How many rows came in."""
+        return int(self.good.num_rows + self.rejected.num_rows)
+
+
+def validate(raw: RawRows, *, rule: TimeRule, now: datetime) -> Batch:
+    """Every row either kept or rejected with the first reason found.
+
+    Raises `BadInput` when it is the file that is wrong and not a row: a column of a type that cannot hold what it
+    should, or times none of which can be placed for want of a time zone or a format.
+    """
+    checks = _Checks(raw)
+    arrays = [
+        checks.text("user_id", required=True),
+        checks.times("time", rule=rule, now=now, required=True),
+        checks.text("event", required=True),
+        checks.number("value"),
+        checks.text("event_id", required=False),
+        checks.times("received_at", rule=rule, now=now, required=False),
+        _no_properties(len(raw.numbers)) if raw.properties is None else raw.properties,
+    ]
+    rows = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
+    good = checks.finding_of == 0
+    return Batch(rows if good.all() else rows.filter(pa.array(good)), _rejected(raw, checks))
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What is wrong with some rows: the first finding of a row is its reason."""
+
+    code: str
+    column: str
+    sentence: str
+
+
+class _Checks:
+    """The checks of one batch: what they return is canonical, what they find is kept by row."""
+
+    def __init__(self, raw: RawRows) -> None:
+        self.raw = raw
+        self.findings = [_Finding("", "", "")]
+        self.finding_of = np.zeros(len(raw.numbers), dtype=np.int64)  # a row's index into findings, 0 = nothing wrong
+
+    def text(self, name: str, *, required: bool) -> pa.Array:
+        column = self._column(name, pa.string())
+        try:
+            texts, fractions = _as_texts(column)
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise BadInput(
+                f"{self._subject(name)} is of type {column.type}; expected texts or whole numbers."
+            ) from None
+        coded = texts.dictionary_encode()  # few different texts are checked instead of many rows
+        rows = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
+        blank, long, control = (mask[rows] for mask in _problems_of_texts(coded.dictionary))
+        self._reject(fractions, f"bad_{name}", name, "is a fraction; expected a text or a whole number")
+        self._reject(long, f"long_{name}", name, f"is longer than {LONGEST_TEXT} bytes; expected an id or a name")
+        self._reject(control, f"bad_{name}", name, "holds a control character; expected plain text")
+        if required:
+            self._reject(blank, f"missing_{name}", name, "is missing; expected a text")
+        return pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), texts) if blank.any() else texts
+
+    def times(self, name: str, *, rule: TimeRule, now: datetime, required: bool) -> pa.Array:
+        column = self._column(name, pa.timestamp("us", "UTC"))
+        try:
+            read = instants(column, rule)
+        except (TypeError, pa.ArrowInvalid):
+            raise BadInput(f"{self._subject(name)} is of type {column.type}; expected times.") from None
+        problems = _with_range(read, now)
+        self._refuse_file(name, problems, rule)
+        for problem, sentence in _TIME_SENTENCES.items():
+            self._reject(problems == problem, f"{problem}_{name}", name, sentence)
+        missing = problems == "missing"
+        if required:
+            self._reject(missing, f"missing_{name}", name, "is missing; expected a time")
+        return pa.array(read.times, mask=missing).cast(pa.timestamp("us", "UTC"))
+
+    def number(self, name: str) -> pa.Array:
+        column = self._column(name, pa.float64())
+        try:
+            numbers, bad = _as_numbers(column)
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise BadInput(f"{self._subject(name)} is of type {column.type}; expected numbers.") from None
+        self._reject(bad, f"bad_{name}", name, "is not a finite number; expected one such as 12.5, or nothing")
+        return numbers
+
+    def _column(self, name: str, otherwise: pa.DataType) -> pa.Array:
+        column = self.raw.columns.get(name)
+        return pa.nulls(len(self.raw.numbers), otherwise) if column is None else plain(column)
+
+    def _subject(self, name: str) -> str:
+        return f"{self.raw.file}: column {self.raw.names.get(name, name)!r}"
+
+    def _reject(self, rows: Mask, code: str, name: str, sentence: str) -> None:
+        if rows.any():
+            self.finding_of[rows & (self.finding_of == 0)] = len(self.findings)
+            self.findings.append(_Finding(code, name, sentence))
+
+    def _refuse_file(self, name: str, problems: Problems, rule: TimeRule) -> None:
+        """When no row of a batch can be placed, one setting is missing and not a hundred thousand rows wrong."""
+        given = np.flatnonzero(problems != "missing")
+        hopeless = ["naive", "ambiguous", *(["too_old", "future"] if rule.format else [])]
+        if len(given) and np.isin(problems[given], hopeless).all():
+            found = self.raw.columns[name][int(given[0])].as_py()
+            sentence = _TIME_SENTENCES[str(problems[given[0]])]
+            hint = f" Is {rule.format} the right --time-format?" if rule.format else ""
+            raise BadInput(
+                f"{self._subject(name)}: none of its times can be used. The first, '{found}', {sentence}.{hint}"
+            )
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """The column without dictionary, extension or the wider layouts of text."""
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        column = column.cast(pa.string())
+    return column
+
+
+def _as_texts(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """The column as text, and which rows are fractions (pandas makes floats of whole ids when one is missing)."""
+    nothing = np.zeros(len(column), dtype=bool)
+    kind = column.type
+    if pa.types.is_floating(kind):
+        numbers = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+        with np.errstate(invalid="ignore"):
+            whole = (np.rint(numbers) == numbers) & (np.abs(numbers) < 2**53)
+        texts = pa.array(np.where(whole, numbers, 0).astype(np.int64), mask=~whole).cast(pa.string())
+        return texts, ~whole & ~np.isnan(numbers)
+    if pa.types.is_nested(kind) or pa.types.is_temporal(kind) or pa.types.is_binary(kind) or pa.types.is_boolean(kind):
+        raise TypeError(str(kind))
+    return column.cast(pa.string()), nothing
+
+
+def _problems_of_texts(texts: pa.Array) -> tuple[Mask, Mask, Mask]:
+    """Which texts are blank, too long, or hold control characters; one more row at the end stands for null."""
+    blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
+    long = pc.greater(pc.binary_length(texts), LONGEST_TEXT).to_numpy(zero_copy_only=False)
+    control = pc.match_substring_regex(texts, pattern=r"\p{Cc}").to_numpy(zero_copy_only=False)
+    return np.append(blank, True), np.append(long, False), np.append(control & ~blank, False)
+
+
+def _as_numbers(column: pa.Array) -> tuple[pa.Array, Mask]:
+    """Finite float64 (missing: null) and which rows were something else; NaN counts as missing unless it is text."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        numbers, bad = _numbers_from_text(column)
+    elif pa.types.is_nested(kind) or pa.types.is_temporal(kind) or pa.types.is_binary(kind):
+        raise TypeError(str(kind))
+    else:
+        numbers, bad = column.cast(pa.float64(), safe=False), np.zeros(len(column), dtype=bool)
+    values = numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    infinite = np.isinf(values)
+    return pa.array(values + 0.0, mask=np.isnan(values) | infinite), bad | infinite  # + 0.0: -0.0 is 0
+
+
+def _numbers_from_text(texts: pa.Array) -> tuple[pa.Array, Mask]:
+    texts = pc.utf8_trim_whitespace(texts)
+    empty = pc.equal(texts, "").fill_null(True)
+    numeric = pc.match_substring_regex(
+        texts, pattern=r"^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?$"
+    ).fill_null(False)
+    numbers = pc.if_else(numeric, texts, pa.scalar(None, pa.string())).cast(pa.float64())
+    return numbers, pc.invert(pc.or_(numeric, empty)).to_numpy(zero_copy_only=False)
+
+
+def _with_range(read: Instants, now: datetime) -> Problems:
+    problems = read.problems.copy()
+    known = problems == ""
+    problems[known & (read.times < to_microseconds(EARLIEST))] = "too_old"
+    problems[known & (read.times > to_microseconds(now + FUTURE_TOLERANCE))] = "future"
+    return problems
+
+
+def _no_properties(rows: int) -> pa.Array:
+    offsets = pa.array(np.zeros(rows + 1, dtype=np.int32))
+    return pa.MapArray.from_arrays(offsets, pa.array([], pa.string()), pa.array([], pa.string()))
+
+
+def _rejected(raw: RawRows, checks: _Checks) -> pa.Table:
+    rows = np.flatnonzero(checks.finding_of)
+    originals = raw.originals.take(pa.array(rows)).to_pylist() if len(rows) else []
+    rejections = list(raw.broken)
+    for row, original in zip(rows.tolist(), originals, strict=True):
+        finding = checks.findings[int(checks.finding_of[row])]
+        column = raw.columns.get(finding.column)
+        found = "" if column is None or finding.code.startswith("missing") else f" {_shown(column[row].as_py())}"
+        reason = f"{finding.column}{found} {finding.sentence}"
+        rejections.append(Rejection(raw.place(row), finding.code, reason, _as_json(original)))
+    columns = [[getattr(each, name) for each in rejections] for name in REJECTED_SCHEMA.names]
+    return pa.table(columns, schema=REJECTED_SCHEMA)
+
+
+def _shown(found: object) -> str:
+    text = repr(found) if isinstance(found, str) else str(found)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def _as_json(original: object) -> str:
+    return orjson.dumps(original, default=str).decode()

@@ -1,0 +1,189 @@
+"""The event log: a Delta Lake table whose partitions are buckets of users.
+
+One user lives in one bucket, and a bucket's files are sorted by user, time and event id. An append is one commit over
+all buckets. An event counts once however often it arrives: what the log has is left out when a bucket is written, and
+what two imports at the same time both brought is left out when it is read. Of two events of a user with one id, the
+first to arrive wins.
+"""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from features.bucket_files import first_of_each, read_events, read_events_of, read_rows, user_codes
+from features.commit import TABLE_SCHEMA, commit, file_name, room_on_disk
+from features.errors import BadInput, Damaged, NotReady
+from features.identity import bucket_of, column
+from features.staging import Finished, finish, finished, stage, staging_folder
+from features.summary import LogSummary, summarise
+from features.user_events import UserEvents
+
+_BUCKETS = "holdfast.buckets"
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What an append did: events that are new, events that the log had, and the version it left."""
+
+    accepted: int
+    duplicates: int
+    version: int
+
+
+class EventLog:
+    """One version of the log; `append` and `compact` move it to the version that they leave."""
+
+    def __init__(
+        self, path: Path, *, version: int, buckets: int, files: Sequence[tuple[Path, ...]], is_past: bool
+    ) -> None:
+        """Meant for `create` and `open`; plain data only, so that a process pool can hand it on."""
+        self.path = path
+        self.version = version
+        self.buckets = buckets
+        self._files = files
+        self._is_past = is_past
+
+    @classmethod
+    def create(cls, path: Path, *, buckets: int = 16) -> "EventLog":
+        """A new, empty log, or the one that is there (with the buckets that it has)."""
+        if not _is_log(path):
+            with room_on_disk(path):
+                path.mkdir(parents=True, exist_ok=True)
+                DeltaTable.create(
+                    path,
+                    schema=TABLE_SCHEMA,
+                    mode="ignore",  # another process may have been quicker
+                    partition_by=["bucket"],
+                    description="Holdfast event log",
+                    configuration={_BUCKETS: str(buckets)},
+                    raise_if_key_not_exists=False,
+                )
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, *, version: int | None = None) -> "EventLog":
+        """The newest version, or a past one to read; `NotReady` when there is no log or no such version."""
+        if not _is_log(path):
+            raise NotReady(f"There is no event log at {path}. Import some events first: holdfast ingest FILE")
+        table = _load(path, version)
+        buckets = table.metadata().configuration.get(_BUCKETS)
+        if buckets is None:
+            raise Damaged(f"The Delta table at {path} is not an event log of Holdfast: it names no number of buckets.")
+        files = _files_by_bucket(table, path, int(buckets))
+        return cls(path, version=table.version(), buckets=int(buckets), files=files, is_past=version is not None)
+
+    def append(self, batches: Iterable[pa.Table], *, source: str) -> Appended:
+        """Add the events of one source; they are all there or none is. Without anything new the version stays."""
+        return self.append_all([batches], source=source)
+
+    def append_all(self, sources: Iterable[Iterable[pa.Table]], *, source: str) -> Appended:
+        """Add several sources as one commit; `source` says in the table's history where they came from."""
+        self._must_be_newest("append to")
+        with room_on_disk(self.path), staging_folder(self.path) as folder:
+            staged = stage(sources, folder, buckets=self.buckets)
+            self._move_to_newest()
+            added = self._finish(staged, folder)
+            commit(self.path, added, note=source)
+            self._move_to_newest()
+        duplicates = sum(each.duplicates for each in added)
+        return Appended(sum(each.rows for each in added), duplicates, self.version)
+
+    def read_bucket(self, bucket: int) -> UserEvents:
+        """All events of a bucket's users."""
+        return read_events(self._files[bucket])
+
+    def read_user(self, user_id: str) -> UserEvents:
+        """The events of one user; no users when the log knows none by this id."""
+        return read_events_of(user_id, self._files[bucket_of(user_id, self.buckets)])
+
+    def has_user(self, user_id: str) -> bool:
+        """Whether the log holds an event of this user."""
+        return len(self.read_user(user_id)) > 0
+
+    def summary(self) -> LogSummary:
+        """Counts and span of the whole log, a bucket at a time; `NotReady` when it is empty."""
+        found = summarise(map(self.read_bucket, range(self.buckets)))
+        if found is None:
+            raise NotReady(f"The event log at {self.path} is empty. Import some events first: holdfast ingest FILE")
+        return found
+
+    def compact(self) -> None:
+        """One file a bucket, each event once; the old files stay for readers of older versions."""
+        self._must_be_newest("compact")
+        self._move_to_newest()
+        many = [bucket for bucket, files in enumerate(self._files) if len(files) > 1]
+        with room_on_disk(self.path), staging_folder(self.path) as folder:
+            merged = [self._compacted(bucket, folder / file_name(self.version)) for bucket in many]
+            replaced = [path for bucket in many for path in self._files[bucket]]
+            commit(self.path, merged, note="compact", replaced=replaced)
+            self._move_to_newest()
+
+    def _must_be_newest(self, verb: str) -> None:
+        if self._is_past:
+            raise BadInput(
+                f"The event log was opened at version {self.version}; open it without a version to {verb} it."
+            )
+
+    def _move_to_newest(self) -> None:
+        newest = EventLog.open(self.path)
+        self.version, self._files = newest.version, newest._files
+
+    def _finish(self, staged: Sequence[Path], folder: Path) -> list[Finished]:
+        """Two buckets at a time: Arrow and NumPy let go of the interpreter for most of it."""
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            futures = [
+                pool.submit(
+                    finish,
+                    path,
+                    bucket=bucket,
+                    existing=list(self._files[bucket]),
+                    target=folder / file_name(self.version + 1),
+                )
+                for bucket, path in enumerate(staged)
+                if path.exists()
+            ]
+            try:
+                return [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _compacted(self, bucket: int, target: Path) -> Finished:
+        rows = read_rows(self._files[bucket]).combine_chunks()
+        rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
+        return finished(rows, bucket=bucket, target=target)
+
+
+def _is_log(path: Path) -> bool:
+    return (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path))
+
+
+def _load(path: Path, version: int | None) -> DeltaTable:
+    try:
+        return DeltaTable(path, version=version)
+    except TableNotFoundError:
+        raise NotReady(f"There is no event log at {path}. Import some events first: holdfast ingest FILE") from None
+    except DeltaError as error:
+        if version is None:
+            raise Damaged(f"The event log at {path} cannot be opened ({error}). Restore it from a backup.") from error
+        raise NotReady(
+            f"The event log at {path} has no version {version}; expected one up to {_newest(path)}."
+        ) from None
+
+
+def _newest(path: Path) -> int:
+    return int(DeltaTable(path).version())
+
+
+def _files_by_bucket(table: DeltaTable, path: Path, buckets: int) -> tuple[tuple[Path, ...], ...]:
+    """Each bucket's files, oldest first: their names begin with the version that they were written for."""
+    actions = pa.table(table.get_add_actions(flatten=True))
+    files: list[list[Path]] = [[] for _ in range(buckets)]
+    for name, bucket in zip(actions["path"].to_pylist(), actions["partition.bucket"].to_pylist(), strict=True):
+        files[bucket].append(path / name)
+    return tuple(tuple(sorted(each)) for each in files)

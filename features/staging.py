@@ -1,0 +1,151 @@
+"""Events on their way into the log: spilled to disk by bucket, so that memory holds one batch or one bucket.
+
+A staging folder is locked by the process that fills it: what a crash left behind is known by its free lock, and removed
+by the next import. It stands in the log's own folder, so that finished files move in without being copied; Delta Lake
+ignores names that begin with an underscore.
+"""
+
+import fcntl
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.bucket_files import first_of_each, order_of, read_rows, user_codes, write
+from features.events import EVENT_SCHEMA
+from features.identity import buckets_of, column, content_ids
+
+_SOURCE = pa.field("source", pa.int64(), nullable=False)  # occurrences of a content are numbered within a source
+_STAGED = EVENT_SCHEMA.append(_SOURCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A bucket's new rows, written but not yet part of the log."""
+
+    bucket: int
+    path: Path | None  # none when the log had all of them already
+    rows: int
+    duplicates: int
+    first_user: str = ""
+    last_user: str = ""
+    start: int = 0
+    end: int = 0
+
+
+@contextmanager
+def staging_folder(log: Path) -> Iterator[Path]:
+    """A locked folder of its own, gone afterwards whatever happens; also removes those of dead processes."""
+    root = log / "_staging"
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w") as door:
+        fcntl.flock(door, fcntl.LOCK_EX)  # nobody may take a folder for abandoned before its own lock is held
+        _remove_abandoned(root)
+        folder = Path(tempfile.mkdtemp(dir=root))
+        lock = (folder / "lock").open("w")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        yield folder
+    finally:
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def stage(sources: Iterable[Iterable[pa.Table]], folder: Path, *, buckets: int) -> list[Path]:
+    """Spill every row of every source to its bucket's file; returns the files, which are there only if needed."""
+    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
+    try:
+        for number, batches in enumerate(sources):
+            for rows in batches:
+                _spill(rows, number, buckets=buckets, folder=folder, writers=writers)
+    finally:
+        for writer in writers.values():
+            writer.close()
+    return [_spilled(folder, bucket) for bucket in range(buckets)]
+
+
+def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> Finished:
+    """Give a bucket's rows their ids, drop what is there twice or in the log already, and write the rest sorted."""
+    with pa.memory_map(str(staged)) as spilled:
+        rows = pa.ipc.open_stream(spilled).read_all().combine_chunks()
+        rows = _with_ids(rows)
+        fresh = rows.take(pa.array(_fresh(rows, existing)))
+        duplicates = rows.num_rows - fresh.num_rows
+        if not fresh.num_rows:
+            return Finished(bucket, None, 0, duplicates)
+        return finished(fresh, bucket=bucket, target=target, duplicates=duplicates)
+
+
+def finished(rows: pa.Table, *, bucket: int, target: Path, duplicates: int = 0) -> Finished:
+    """Sort and write rows that are there once each."""
+    rows = rows.take(pa.array(order_of(rows, user_codes(rows))))
+    write(rows, target)
+    times, users = column(rows, "time").cast(pa.int64()).to_numpy(), rows["user_id"]
+    ends = (users[0].as_py(), users[-1].as_py(), int(times.min()), int(times.max()))
+    return Finished(bucket, target, rows.num_rows, duplicates, *ends)
+
+
+def _spill(
+    rows: pa.Table, number: int, *, buckets: int, folder: Path, writers: dict[int, pa.ipc.RecordBatchStreamWriter]
+) -> None:
+    if not rows.num_rows:
+        return
+    rows = rows.append_column(_SOURCE, pa.array(np.full(rows.num_rows, number))).combine_chunks()
+    bucket_of_row = buckets_of(column(rows, "user_id"), buckets)
+    counts = np.bincount(bucket_of_row, minlength=buckets)
+    rows = rows.take(pa.array(np.argsort(bucket_of_row.astype(np.int16), kind="stable")))  # int16: a radix sort
+    ends = np.cumsum(counts)
+    for bucket in np.flatnonzero(counts).tolist():
+        if bucket not in writers:
+            writers[bucket] = pa.ipc.new_stream(str(_spilled(folder, bucket)), _STAGED)
+        writers[bucket].write_table(rows.slice(int(ends[bucket] - counts[bucket]), int(counts[bucket])))
+
+
+def _spilled(folder: Path, bucket: int) -> Path:
+    return folder / f"bucket-{bucket}.arrow"
+
+
+def _with_ids(rows: pa.Table) -> pa.Table:
+    """The rows without their source, the missing event ids derived from the content."""
+    ids = column(rows, "event_id")
+    place = EVENT_SCHEMA.get_field_index("event_id")
+    named = rows.drop_columns(["source"])
+    if not ids.null_count:
+        return named
+    unnamed = rows if ids.null_count == len(ids) else rows.filter(ids.is_null())
+    derived = content_ids(unnamed.combine_chunks(), column(unnamed, "source").to_numpy(), user_codes(unnamed))
+    if len(derived) < len(ids):
+        derived = pc.replace_with_mask(ids, ids.is_null(), derived)
+    return named.set_column(place, EVENT_SCHEMA.field(place), derived)
+
+
+def _fresh(rows: pa.Table, existing: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """The rows that the log has not got, each once; the first with a user's event id wins."""
+    keys = rows.select(["user_id", "event_id"])
+    known = read_rows(existing, columns=["user_id", "event_id"])
+    both = pa.concat_tables([known, keys.cast(known.schema)]).combine_chunks()
+    first = first_of_each(user_codes(both), column(both, "event_id"))
+    return first[first >= known.num_rows] - known.num_rows
+
+
+def _remove_abandoned(root: Path) -> None:
+    for folder in root.iterdir():
+        if folder.is_dir() and not _is_in_use(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_in_use(folder: Path) -> bool:
+    try:
+        with (folder / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False
