@@ -1,0 +1,79 @@
+"""The HTTP service: `create_app(settings)` is the whole of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from serving.auth import Keyring
+from serving.door import Door
+from serving.problems import add_problem_handlers
+from serving.routes import at_risk, health, model, scores
+from serving.schemas import ProblemOut
+from serving.settings import ServiceSettings
+from serving.store import ScoreStore
+
+DESCRIPTION = """\
+Churn scores for your users: how likely each one is to leave, why, and until when to believe it.
+
+* **Key.** Every address under `/v1` needs `Authorization: Bearer hf_live_…`; `holdfast keys create` makes one.
+* **Numbers.** Probabilities are 0 to 1 and calibrated, percentiles 0 to 100, times ISO 8601 in UTC.
+* **Runs.** All scores of a night appear at once; no response mixes two nights.
+* **Errors.** RFC 9457 problems; branch on `code`, show `message` to people. Every response has `X-Request-Id`.
+* **Limits.** Bodies up to 1 MB (`serve.max_body_bytes`), 10,000 ids a lookup, 10,000 users a page.
+"""
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """The service over the store that the settings name; the store is opened (and migrated) here."""
+    store = ScoreStore.open(settings.store_url)
+
+    @asynccontextmanager
+    async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        store.close()
+
+    app = FastAPI(
+        title="Holdfast",
+        version=version("holdfast"),
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.store = store
+    for routes in (scores, at_risk, model, health):
+        app.include_router(routes.router)
+    add_problem_handlers(app)
+    app.add_middleware(Door, keyring=Keyring(store, memory_seconds=settings.key_memory_seconds), settings=settings)
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    """Teach the OpenAPI document what the framework cannot know: keys, scopes and problems."""
+
+    def openapi() -> dict[str, Any]:  # Any: OpenAPI
+        if app.openapi_schema is None:
+            app.openapi_schema = _openapi(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:  # Any: OpenAPI
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    parts = document.setdefault("components", {})
+    parts.setdefault("schemas", {})["ProblemOut"] = ProblemOut.model_json_schema()
+    parts["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "A key of `holdfast keys create`."}
+    }
+    for route in app.routes:
+        scope = getattr(route, "required_scope", None)
+        if isinstance(route, APIRoute) and scope is not None and route.methods:
+            for method in route.methods:
+                document["paths"][route.path_format][method.lower()]["security"] = [{"key": [scope]}]
+    return document

@@ -1,0 +1,92 @@
+"""Who is asking and what they may: bearer keys, remembered for a few seconds."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+from serving.refusals import RefusedError
+from serving.store import ApiKey, ScoreStore
+from serving.store.keys import is_wellformed
+
+_MOST_REMEMBERED = 1_000
+_HOW = "send it as 'Authorization: Bearer hf_live_…'"
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    key: ApiKey
+    until: float
+
+
+class Keyring:
+    """Finds the key of a request; a working key is remembered shortly, so a revoked one stops working soon."""
+
+    def __init__(self, store: ScoreStore, *, memory_seconds: float) -> None:
+        self._store = store
+        self._memory_seconds = memory_seconds
+        self._remembered: dict[bytes, _Remembered] = {}
+
+    def key_of(self, authorization: str | None, *, now: datetime, tick: float) -> ApiKey:
+        """The working key that a header names; `tick` is a monotonic clock in seconds.
+
+        Raises `RefusedError` when there is none, it is not a key, or the key has expired or been revoked.
+        """
+        token = _token(authorization)
+        digest = sha256(token.encode()).digest()
+        known = self._remembered.get(digest)
+        key = known.key if known is not None and tick < known.until else self._find(token, digest, tick=tick)
+        if key is None or not key.works(now):
+            raise RefusedError("key_invalid", "this API key is unknown, expired or revoked; ask for a new one.")
+        return key
+
+    def _find(self, token: str, digest: bytes, *, tick: float) -> ApiKey | None:
+        key = self._store.find_key(token)
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            self._remembered.clear()
+        if key is None:
+            self._remembered.pop(digest, None)
+        else:
+            self._remembered[digest] = _Remembered(key, tick + self._memory_seconds)
+        return key
+
+
+def scoped_route(scope: str) -> type[APIRoute]:
+    """A class of routes that refuse a key without the scope, before the body is parsed."""
+
+    class ScopedRoute(APIRoute):
+        required_scope = scope
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def checked(request: Request) -> Response:
+                _require(request, scope)
+                return await handle(request)
+
+            return checked
+
+    return ScopedRoute
+
+
+def _require(request: Request, scope: str) -> None:
+    key: ApiKey = request.scope["state"]["key"]
+    if not key.may(scope):
+        has = ", ".join(sorted(key.scopes))
+        raise RefusedError("scope_missing", f"this address needs a key with the scope {scope}; this key has {has}.")
+
+
+def _token(authorization: str | None) -> str:
+    if authorization is None:
+        raise RefusedError("key_missing", f"this address needs an API key; {_HOW}.")
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not is_wellformed(token):
+        raise RefusedError(
+            "key_invalid", f"the header Authorization holds no key of Holdfast; {_HOW}. Was it copied whole?"
+        )
+    return token

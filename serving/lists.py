@@ -1,0 +1,61 @@
+"""Lists of users as CSV that a spreadsheet opens without running anything in it."""
+
+import csv
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+
+from features.windows import iso
+from serving.store import StoredScore
+
+COLUMNS = (
+    "user_id",
+    "churn_probability",
+    "percentile",
+    "tier",
+    "reasons",
+    "cutoff",
+    "horizon_start",
+    "horizon_end",
+    "model_version",
+    "definition_id",
+)
+# What makes a spreadsheet read a cell as a formula; the last four are the full-width forms that some take too.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+Cell = str | float | int
+
+
+def safe_cell(cell: Cell) -> Cell:
+    """The cell; a text that a spreadsheet would run as a formula gets an apostrophe before it. Numbers stay numbers.
+
+    >>> safe_cell("=1+1"), safe_cell(-0.5), safe_cell("ada")
+    ("'=1+1", -0.5, 'ada')
+    """
+    return "'" + cell if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
+def csv_lines(rows: Iterable[Sequence[Cell]], *, columns: Sequence[str] = COLUMNS) -> Iterator[str]:
+    """The header and the rows as lines of CSV (RFC 4180), each cell safe to open."""
+    for row in itertools.chain([columns], rows):
+        line = io.StringIO()
+        csv.writer(line).writerow([safe_cell(cell) for cell in row])
+        yield line.getvalue()
+
+
+def list_row(score: StoredScore) -> tuple[Cell, ...]:
+    """A stored score as the cells of `COLUMNS`; reasons are sentences, strongest first."""
+    facts = score.run.facts
+    return (
+        score.user_id,
+        score.churn_probability,
+        score.percentile,
+        score.risk_tier,
+        "; ".join(reason["sentence"] for reason in orjson.loads(score.reasons)),
+        iso(facts.cutoff),
+        iso(facts.horizon.start),
+        iso(facts.horizon.end),
+        facts.model_version,
+        facts.definition_id,
+    )

@@ -1,0 +1,152 @@
+"""Errors as RFC 9457 problems: the only place where errors of the service meet HTTP."""
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+
+from features.errors import NotReady
+from serving.refusals import RefusedError
+
+MEDIA_TYPE = "application/problem+json"
+_ERRORS_SHOWN = 20
+_TEXT_SHOWN = 200
+_BEARER = {"www-authenticate": 'Bearer realm="holdfast"'}
+_RETRY = {"retry-after": "5"}
+_log = logging.getLogger("holdfast.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem; clients branch on the code, which never changes its meaning."""
+
+    status: int
+    title: str
+    headers: dict[str, str]
+
+
+KINDS = {
+    "invalid_json": Kind(400, "The body is not JSON", {}),
+    "bad_request": Kind(400, "The request cannot be understood", {}),
+    "key_missing": Kind(401, "An API key is needed", _BEARER),
+    "key_invalid": Kind(
+        401, "The API key does not work", {"www-authenticate": 'Bearer realm="holdfast", error="invalid_token"'}
+    ),
+    "scope_missing": Kind(403, "The API key does not cover this", {}),
+    "user_unknown": Kind(404, "The user is unknown", {}),
+    "user_outside_population": Kind(404, "The user was not scored", {}),
+    "route_unknown": Kind(404, "There is nothing at this address", {}),
+    "method_not_allowed": Kind(405, "This address does not take this method", {}),
+    "body_timeout": Kind(408, "The body came too slowly", {"connection": "close"}),
+    "cursor_expired": Kind(410, "The list has been replaced", {}),
+    "body_too_large": Kind(413, "The body is too large", {"connection": "close"}),
+    "unsupported_media_type": Kind(415, "The body is of a kind that is not taken", {"accept-encoding": "identity"}),
+    "invalid_request": Kind(422, "The request breaks its contract", {}),
+    "internal_error": Kind(500, "The service failed", {}),
+    "no_scores_yet": Kind(503, "There are no scores yet", {"retry-after": "60"}),
+    "store_unavailable": Kind(503, "The score store cannot be read", _RETRY),
+}
+_CODES_BY_STATUS = {400: "bad_request", 404: "route_unknown", 405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    for error in (RefusedError, NotReady, sqlite3.Error, DBAPIError, PoolTimeoutError):
+        app.add_exception_handler(error, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem_of(error: Exception) -> Response | None:
+    """The problem that a known error is; None for one that nobody foresaw."""
+    match error:
+        case RefusedError():
+            return problem(error.code, error.message)
+        case NotReady():
+            return problem("no_scores_yet", str(error))
+        case sqlite3.Error() | DBAPIError() | PoolTimeoutError():
+            _log.error("event=store_unavailable error=%s", type(error).__name__)
+            return problem("store_unavailable", "the score store cannot be read at the moment; try again.")
+    return None
+
+
+def problem(
+    code: str, message: str, *, errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None
+) -> Response:
+    """The response for a problem of a kind; `errors` says which parts of the request are wrong."""
+    kind = KINDS[code]
+    body: dict[str, Any] = {  # Any: JSON
+        "type": f"urn:holdfast:problem:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": message,
+        "code": code,
+        "message": message,
+    }
+    if errors is not None:
+        body["errors"] = errors
+    return Response(orjson.dumps(body), kind.status, {**kind.headers, **(headers or {})}, MEDIA_TYPE)
+
+
+def printable(text: str) -> str:
+    """The text cut to a length that can be shown, without what cannot be written as UTF-8.
+
+    >>> printable("café" + chr(0xD800))
+    'café?'
+    """
+    return text[:_TEXT_SHOWN].encode("utf-8", "replace").decode()
+
+
+async def _known(_request: Request, error: Exception) -> Response:
+    found = problem_of(error)
+    if found is None:
+        raise error
+    return found
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    """Says where and what, never echoes the value: it may be private, huge, or no valid text."""
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    if any(item["type"] == "json_invalid" for item in found):
+        return problem("invalid_json", "the body is not valid JSON; expected one JSON object in UTF-8.")
+    errors = [{"where": _place(item["loc"]), "message": printable(str(item["msg"]))} for item in found[:_ERRORS_SHOWN]]
+    more = f" (the first {_ERRORS_SHOWN} of {len(found)})" if len(found) > _ERRORS_SHOWN else ""
+    first = f"{errors[0]['where']}: {errors[0]['message']}" if errors else "see the documentation of this address"
+    return problem("invalid_request", f"the request is not valid{more}: {first}.", errors=errors)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return printable(".".join(str(part) for part in location))
+
+
+async def _framework(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: unknown addresses, wrong methods, bodies it cannot parse."""
+    status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    code = _CODES_BY_STATUS.get(
+        status, "internal_error" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "bad_request"
+    )
+    if code == "bad_request" and request.method == "POST":
+        return problem("invalid_json", "the body cannot be read as JSON; expected one JSON object in UTF-8.")
+    return problem(code, _MESSAGES[code], headers=dict(headers or {}))
+
+
+_MESSAGES = {
+    "bad_request": "the request cannot be understood; see /openapi.json for what is expected.",
+    "route_unknown": "there is nothing at this address; see /openapi.json for the addresses there are.",
+    "method_not_allowed": "this address does not take this method; the header Allow names those it takes.",
+    "unsupported_media_type": "the body is of a kind that is not taken; expected application/json.",
+    "internal_error": "the service failed; the log has the details under this request id.",
+}
+
+
+async def _unexpected(_request: Request, _error: Exception) -> Response:
+    return problem("internal_error", _MESSAGES["internal_error"])

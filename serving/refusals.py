@@ -1,0 +1,10 @@
+"""Why a request is not answered, in terms of the service and not of HTTP."""
+
+
+class RefusedError(Exception):
+    """A request that is refused: `code` is one of `serving.problems.KINDS`, the message says what to do."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message

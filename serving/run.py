@@ -1,0 +1,87 @@
+"""Starting the HTTP service and stopping it gently."""
+
+import logging
+import logging.config
+import socket
+import time
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI
+
+from features.errors import UserError
+from serving.settings import ServiceSettings
+
+_LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
+
+
+def serve(settings: ServiceSettings) -> None:
+    """Serve until interrupted (SIGINT or SIGTERM); requests under way are finished first.
+
+    Raises `UserError` when the port is taken or may not be used.
+    """
+    from granian.constants import HTTPModes, Interfaces  # noqa: PLC0415 (only who serves pays for the server)
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.server import Server  # noqa: PLC0415
+
+    settings = replace(settings, port=_free_port(settings.host, settings.port))
+    server = Server(
+        "serving.app:create_app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,  # the only one for which slow headers are cut off; a proxy speaks HTTP/2 to the outside
+        websockets=False,
+        workers=settings.workers,
+        backpressure=settings.max_open_requests,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(settings.header_timeout_seconds * 1000), max_buffer_size=_LONGEST_HEADERS
+        ),
+        workers_kill_timeout=settings.shutdown_seconds,
+        log_dictconfig=_log_settings(),
+    )
+    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def _load(settings: ServiceSettings) -> FastAPI:
+    """The application, made in the worker's own process."""
+    logging.config.dictConfig(_log_settings())
+    from serving.app import create_app  # noqa: PLC0415 (the parent process only watches; it needs no application)
+
+    return create_app(settings)
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, known to be free; the server itself would silently share it with another one."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise UserError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}. "
+            "Stop what uses it, or choose another with --port (0 takes any free one)."
+        ) from None
+
+
+def _log_settings() -> dict[str, Any]:  # Any: what logging.config takes
+    line = "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s %(message)s"
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": {"()": "serving.run.UtcFormatter", "fmt": line, "datefmt": "%Y-%m-%dT%H:%M:%S"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "loggers": {
+            name: {"handlers": ["stderr"], "level": "INFO", "propagate": False}
+            for name in ("_granian", "granian.access", "holdfast")
+        },
+    }
+
+
+class UtcFormatter(logging.Formatter):
+    """Log lines in UTC, whatever the machine's zone."""
+
+    converter = staticmethod(time.gmtime)
