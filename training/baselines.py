@@ -6,7 +6,6 @@ model is, so that a difference between them is a difference of the model alone.
 
 import warnings
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from features.user_events import FloatArray, IntArray, UserEvents
 from features.windows import elapsed_days, from_microseconds, shift, to_microseconds
+from models.calibration import Calibrator, choose_calibrator, fit_calibrator
 from models.definition import ChurnDefinition
 from training.activity import Activity
 
@@ -62,16 +62,6 @@ class Rows:
 
     matrix: FloatArray
     facts: SimpleFacts
-
-
-class Baseline(Protocol):
-    """A simple model: raw scores (higher means more likely to churn), turned into probabilities elsewhere."""
-
-    def fit(self, rows: Rows, labels: FloatArray) -> "Baseline":
-        """Learn from the fit cutoffs."""
-
-    def score(self, rows: Rows) -> FloatArray:
-        """Log-odds or any other score; higher means more likely to churn."""
 
 
 class LastSeen:
@@ -138,22 +128,37 @@ class Logistic:
         return np.clip(rows.matrix, *self.borders)
 
 
-class ScoreToProbability:
-    """A logistic curve through one score: what makes a rule comparable by log loss. It never turns the order round."""
+@dataclass(frozen=True, slots=True)
+class FittedBaseline:
+    """A baseline that was fitted on older cutoffs and turned into probabilities on a later one."""
 
-    def fit(self, scores: FloatArray, labels: FloatArray) -> "ScoreToProbability":
-        """Slope and level; where one outcome alone was seen, a constant with one of each kind added."""
-        if labels.min() == labels.max():
-            share = (labels.sum() + 1) / (len(labels) + 2)
-            self.slope, self.level = 0.0, float(np.log(share / (1 - share)))
-            return self
-        curve: Any = LogisticRegression(C=1e6).fit(scores[:, None], labels)  # Any: scikit-learn ships no types
-        self.slope, self.level = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-        return self
+    model: LastSeen | Rfm | Logistic
+    calibrator: Calibrator
 
-    def probabilities(self, scores: FloatArray) -> FloatArray:
-        """Probabilities from 0 to 1."""
-        return np.asarray(1 / (1 + np.exp(-(self.slope * scores + self.level))), dtype=np.float64)
+    def scores(self, rows: Rows) -> FloatArray:
+        """Raw scores: what ranking is judged on."""
+        return self.model.score(rows)
+
+    def probabilities(self, rows: Rows) -> FloatArray:
+        """Calibrated probabilities: what log loss is judged on."""
+        return self.calibrator.probabilities(self.model.score(rows))
+
+
+def fit_baselines(rows: Rows, labels: FloatArray, *, calibration: tuple[Rows, FloatArray]) -> dict[str, FittedBaseline]:
+    """Every baseline, fitted on the rows of the fit cutoffs and calibrated on those of the calibration cutoff.
+
+    A rule's score is no log-odds, so it always gets a logistic curve; the regression gets what the model gets.
+    """
+    fitted = {}
+    for name, kind in BASELINES.items():
+        model = kind().fit(rows, labels)
+        scores, outcome = model.score(calibration[0]), calibration[1]
+        if isinstance(model, Logistic):
+            calibrator = choose_calibrator(scores, outcome).calibrator
+        else:
+            calibrator = fit_calibrator(scores, outcome, kind="platt")
+        fitted[name] = FittedBaseline(model, calibrator)
+    return fitted
 
 
 BASELINES: dict[str, type[LastSeen] | type[Rfm] | type[Logistic]] = {

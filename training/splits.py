@@ -49,7 +49,7 @@ class Split:
         return self.definition.horizon_of(max(cutoffs)).end
 
     def says(self) -> list[str]:
-        """The split as a timeline: cutoffs `|`, the horizons after them `-`."""
+        """The split as a timeline: `|` a cutoff, `=` cutoff after cutoff, `-` the horizon after the last."""
         steps = {
             "fit": self.fit,
             "- trees grown on": self.stopping,
@@ -67,13 +67,17 @@ class Split:
         return {name: [iso(cutoff) for cutoff in getattr(self, name)] for name in names}
 
     def _line(self, name: str, cutoffs: Cutoffs) -> str:
-        start, end = min(self.all), self.closes(self.all)
-        reach = min(int((self.closes(cutoffs) - start) / (end - start) * STRIP), STRIP)
-        at = {int((cutoff - start) / (end - start) * STRIP) for cutoff in cutoffs}
-        strip = "".join("|" if x in at else "-" if min(at) < x < reach else " " for x in range(STRIP))
-        first, last = iso(min(cutoffs))[:10], iso(max(cutoffs))[:10]
-        when = first if first == last else f"{first} to {last}"
+        first, last = self._place(min(cutoffs)), self._place(max(cutoffs))
+        run = "|" + "=" * (last - first - 1) + "|" * (last > first)
+        strip = " " * first + run + "-" * (self._place(self.closes(cutoffs)) - last - 1)
+        oldest, newest = iso(min(cutoffs))[:10], iso(max(cutoffs))[:10]
+        when = oldest if oldest == newest else f"{oldest} to {newest}"
         return f"{name:<22}{len(cutoffs):>3}  {when:<24}  {strip}"
+
+    def _place(self, moment: datetime) -> int:
+        """Where on the strip a moment lies."""
+        start, end = min(self.all), self.closes(self.all)
+        return int((moment - start) / (end - start) * STRIP)
 
 
 def plan(

@@ -1,0 +1,142 @@
+"""The recipe: what to try, what later time decides (number of trees, blend), and the fit itself.
+
+Rows are never resampled and classes never weighted: both wreck probabilities and buy nothing.
+"""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from features.errors import BadInput
+from features.user_events import FloatArray
+from models.model import ChurnModel
+from training.metrics import log_losses
+from training.snapshots import MAX_ROWS, TrainingSet
+
+FEWEST_TREES = 30  # early stopping on a noisy validation must not leave a model of three trees
+
+
+@dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """Everything that can be turned; the defaults are one recipe that was never worse than its baselines."""
+
+    trees: int = 250  # at most; later time may stop earlier
+    leaves: int = 7
+    learning_rate: float = 0.03
+    rows_per_leaf: int = 200
+    column_share: float = 0.3  # of the features, drawn for each tree
+    row_share: float = 0.8
+    l2: float = 20.0
+    boosters: int = 2  # seeds whose margins are averaged
+    linear_l2: float = 10.0
+    blends: tuple[float, ...] = (0.5, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
+    calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
+    step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
+    max_cutoffs: int = 60
+    test_cutoffs: int = 1
+    max_rows: int = MAX_ROWS
+    replicates: int = 300  # of the bootstrap
+    seed: int = 0
+    workers: int = 1
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What later time decided: how many trees, and how much of the booster is in the blend (1 all, 0 none)."""
+
+    trees: int
+    booster_weight: float
+    log_losses: dict[str, float] = field(default_factory=dict)  # of each candidate and of a constant, on validation
+
+    def says(self) -> str:
+        """The recipe in a line.
+
+        >>> Recipe(120, 0.5).says()
+        '120 trees, half and half with a spline regression (fixed: the history is too short for a validation)'
+        """
+        blend = _BLENDS.get(self.booster_weight, f"{self.booster_weight:.0%} of a blend with a spline regression")
+        if not self.log_losses:
+            return f"{self.trees} trees, {blend} (fixed: the history is too short for a validation)"
+        tried = ", ".join(f"{name} {loss:.4f}" for name, loss in self.log_losses.items())
+        return f"{self.trees} trees, {blend} (log loss on validation: {tried})"
+
+
+_BLENDS = {1.0: "boosting alone", 0.5: "half and half with a spline regression", 0.0: "a spline regression alone"}
+
+
+def choose_recipe(stopping: TrainingSet, validation: TrainingSet, *, settings: TrainSettings) -> Recipe:
+    """The number of trees and the blend with the least log loss on later time.
+
+    Without rows of both outcomes in either set, the defaults. A candidate that is worse than a constant diverged and
+    is out; when all are, the booster alone remains, which cannot diverge.
+    """
+    if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
+        return Recipe(settings.trees, settings.blends[0])
+    trial = _model(settings, trees=settings.trees, booster_weight=_any_blend(settings.blends))
+    trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
+    losses = {weight: _loss(trial, validation, booster_weight=weight) for weight in settings.blends}
+    constant = float(log_losses(validation.labels, np.full(len(validation), stopping.labels.mean())).mean())
+    sound = {weight: loss for weight, loss in losses.items() if loss < constant}
+    weight = min(sound, key=lambda candidate: sound[candidate]) if sound else 1.0
+    grown = [count for count in trial.facts_.trees if count] or [settings.trees]
+    named = {_NAMES.get(weight, f"blend {weight:g}"): loss for weight, loss in losses.items()}
+    return Recipe(max(FEWEST_TREES, round(float(np.mean(grown)))), weight, {**named, "constant": constant})
+
+
+_NAMES = {1.0: "booster", 0.5: "blend", 0.0: "regression"}
+
+
+def fit_model(rows: TrainingSet, recipe: Recipe, *, calibration: TrainingSet, settings: TrainSettings) -> ChurnModel:
+    """The model of the recipe, fitted on the rows and calibrated on later ones."""
+    check_outcomes(rows)
+    model = _model(settings, trees=recipe.trees, booster_weight=recipe.booster_weight)
+    model.fit(rows.frame, rows.labels)
+    return model.calibrate(
+        calibration.frame, calibration.labels, kind=settings.calibration, order=calibration.snapshots.cutoffs
+    )
+
+
+def check_outcomes(rows: TrainingSet) -> None:
+    """Raises `BadInput` when there is nobody, or nobody of one outcome, to learn from."""
+    if not len(rows):
+        raise BadInput("nobody was active in the look-back at any training cutoff; expected a longer --look-back.")
+    if not _both_outcomes(rows.labels):
+        what, mend = ("churned", "longer") if rows.labels[0] else ("stayed", "shorter")
+        raise BadInput(
+            f"all {len(rows)} training rows {what}; expected some of both outcomes. "
+            f"A {mend} --horizon (or other --activity kinds) would give both."
+        )
+
+
+def _both_outcomes(labels: FloatArray) -> bool:
+    return len(labels) > 0 and bool(labels.min() < labels.max())
+
+
+def _any_blend(blends: tuple[float, ...]) -> float:
+    """A weight at which every member that a candidate needs is fitted."""
+    return blends[0] if len(set(blends)) == 1 else 0.5
+
+
+def _loss(trial: ChurnModel, validation: TrainingSet, *, booster_weight: float) -> float:
+    """Log loss on validation with the members mixed otherwise: their fits do not depend on the weights."""
+    mixed = replace(trial.blend_, booster_weight=booster_weight)
+    probabilities = mixed.probabilities(mixed.margin(validation.snapshots.matrix))  # not calibrated yet
+    return float(log_losses(validation.labels, probabilities).mean())
+
+
+def _model(settings: TrainSettings, *, trees: int, booster_weight: float) -> ChurnModel:
+    return ChurnModel(
+        n_estimators=trees,
+        learning_rate=settings.learning_rate,
+        num_leaves=settings.leaves,
+        min_child_samples=settings.rows_per_leaf,
+        feature_fraction=settings.column_share,
+        bagging_fraction=settings.row_share,
+        reg_lambda=settings.l2,
+        n_seeds=settings.boosters,
+        booster_weight=booster_weight,
+        linear_l2=settings.linear_l2,
+        random_state=settings.seed,
+        n_threads=settings.threads,
+    )

@@ -1,0 +1,162 @@
+"""Pictures of a trial, readable in black and white; every function returns a Figure and touches no global state."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from features.user_events import FloatArray
+from training.metrics import calibration_curve
+from training.run import Training
+from training.trial import NAMES, OURS, Trial
+
+STYLES = {
+    OURS: {"color": "black", "linestyle": "-", "linewidth": 2.2, "zorder": 3},
+    "logistic_regression": {"color": "0.35", "linestyle": "--", "linewidth": 1.5},
+    "rfm": {"color": "0.45", "linestyle": "-.", "linewidth": 1.3},
+    "last_seen_rule": {"color": "0.45", "linestyle": ":", "linewidth": 1.8},
+}
+BARS = 30
+MOST_POINTS = 1000  # of a curve: more are not visible
+FEWEST_ROWS = 20  # before, a lift or a precision is the luck of a few users
+
+
+def figures(training: Training) -> dict[str, Figure]:
+    """The pictures by name; those that need both outcomes are left out when the test rows hold one."""
+    pictures = {"importance": importance(training.importance)}
+    if not training.trial.ours["auc"].missing_because:
+        trial = training.trial
+        pictures |= {
+            "calibration": calibration(trial),
+            "gains": gains(trial),
+            "scores": scores(trial),
+            "roc_and_pr": roc_and_pr(trial),
+        }
+    return pictures
+
+
+def calibration(trial: Trial) -> Figure:
+    """Predicted against observed share in bins of equal mass; beneath, how many users are at which probability."""
+    figure = Figure(figsize=(6, 6.5), layout="constrained")
+    above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
+    curve = calibration_curve(trial.labels, trial.probabilities[OURS])
+    predicted = np.array([part.predicted for part in curve])
+    observed = np.array([part.observed for part in curve])
+    error = 1.96 * np.sqrt(observed * (1 - observed) / np.array([part.rows for part in curve]))
+    edge = min(1.0, 1.1 * max(predicted.max(), (observed + error).max()))
+    above.plot([0, edge], [0, edge], color="0.6", linestyle="--", label="perfect")
+    above.errorbar(
+        predicted, observed, yerr=error, color="black", marker="o", capsize=3, label="a tenth of the test rows each"
+    )
+    above.set(ylabel="observed share of churners", title="Do probabilities come true?", xlim=(0, edge), ylim=(0, edge))
+    above.legend(loc="upper left", frameon=False)
+    below.hist(trial.probabilities[OURS], bins=np.linspace(0, edge, BARS + 1).tolist(), color="0.5")
+    below.set(xlabel="predicted churn probability", ylabel="test rows")
+    _percent(above, below)
+    return figure
+
+
+def gains(trial: Trial) -> Figure:
+    """Which share of the churners is reached with which share of the users, and the lift that this is."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, ranks in trial.scores.items():
+        reached, caught = _caught(trial.labels, ranks)
+        shown = _thin(len(reached))
+        left.plot(reached[shown], caught[shown], label=NAMES[name], **STYLES[name])
+        steady = reached >= FEWEST_ROWS / len(trial.labels)
+        right.plot(reached[steady], (caught / reached)[steady], label=NAMES[name], **STYLES[name])
+    left.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="at random")
+    right.axhline(1, color="0.7", linewidth=1)
+    left.set(xlabel="share of users contacted", ylabel="share of churners reached", title="Whom the list catches")
+    right.set(xlabel="share of users contacted", ylabel="lift", title="How much better than chance", xlim=(0, 0.5))
+    right.set_ylim(bottom=0)
+    left.legend(loc="lower right", frameon=False)
+    _percent(left)
+    right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def scores(trial: Trial) -> Figure:
+    """How the probabilities of those who left and of those who stayed are spread."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    probabilities = trial.probabilities[OURS]
+    edges = np.linspace(0, max(0.01, float(probabilities.max())), BARS + 1).tolist()
+    stayed, churned = probabilities[trial.labels == 0], probabilities[trial.labels == 1]
+    axes.hist(
+        stayed,
+        bins=edges,
+        weights=np.full(len(stayed), 1 / len(stayed)),
+        color="0.8",
+        label=f"stayed ({len(stayed):,})",
+    )
+    axes.hist(
+        churned,
+        bins=edges,
+        weights=np.full(len(churned), 1 / len(churned)),
+        histtype="step",
+        color="black",
+        linewidth=1.8,
+        label=f"churned ({len(churned):,})",
+    )
+    axes.set(xlabel="predicted churn probability", ylabel="share of each group", title="Who got which probability")
+    axes.legend(loc="upper right", frameon=False)
+    _percent(axes)
+    return figure
+
+
+def roc_and_pr(trial: Trial) -> Figure:
+    """The ROC curve and the precision at every recall, model and baselines."""
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    share = float(trial.labels.mean())
+    for name, ranks in trial.scores.items():
+        reached, caught = _caught(trial.labels, ranks)
+        alarms = (reached - caught * share) / (1 - share)
+        shown = _thin(len(reached))
+        evaluation = trial.evaluations[name]
+        left.plot(alarms[shown], caught[shown], label=f"{NAMES[name]} {evaluation['auc'].value:.3f}", **STYLES[name])
+        precision = caught * share / reached
+        label = f"{NAMES[name]} {evaluation['pr_auc'].value:.3f}"
+        steady = reached >= FEWEST_ROWS / len(trial.labels)
+        right.plot(caught[steady], precision[steady], label=label, **STYLES[name])
+    left.plot([0, 1], [0, 1], color="0.7", linewidth=1)
+    right.axhline(share, color="0.7", linewidth=1)
+    left.set(xlabel="share of stayers alarmed", ylabel="share of churners found", title="ROC curve (AUC)")
+    right.set(xlabel="share of churners found", ylabel="precision", title="Precision and recall (PR-AUC)", ylim=(0, 1))
+    left.legend(loc="lower right", frameon=False)
+    right.legend(loc="upper right", frameon=False)
+    _percent(left, right)
+    return figure
+
+
+def importance(by_family: dict[str, float]) -> Figure:
+    """What each feature family adds to or takes from the score, on average."""
+    figure = Figure(figsize=(7, 1.2 + 0.35 * max(1, len(by_family))), layout="constrained")
+    axes = figure.subplots()
+    axes.barh(list(by_family), list(by_family.values()), color="0.4")
+    axes.invert_yaxis()
+    axes.set(xlabel="mean absolute contribution (log-odds)", title="What moves the score")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _caught(labels: FloatArray, ranks: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Share of all rows and of the churners down to each distinct score, highest first."""
+    order = np.argsort(-ranks, kind="stable")
+    last_of_tie = np.append(np.diff(ranks[order]) != 0, True)
+    reached = np.arange(1, len(labels) + 1)[last_of_tie] / len(labels)
+    caught = np.cumsum(labels[order])[last_of_tie] / labels.sum()
+    return reached, caught
+
+
+def _thin(count: int) -> slice:
+    return slice(None, None, max(1, count // MOST_POINTS))
+
+
+def _percent(*many: Axes) -> None:
+    for axes in many:
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    many[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))

@@ -1,0 +1,234 @@
+"""The whole training: cutoffs, labelled snapshots, recipe, fit, calibration, trial, verdict, and the model to deploy.
+
+The figures always come from a model that has seen neither the test rows nor anything after their cutoff. The model
+that is deployed is fitted anew by the same recipe on newer outcomes: every closed cutoff whose horizon ends before
+the newest closed one, and calibrated on that. So what is registered is newer than what was tested, and no better
+tested than its recipe.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from features.errors import BadInput
+from features.language import FeatureSet
+from features.snapshots import Bucketed
+from features.windows import days, iso
+from models.definition import ChurnDefinition
+from models.model import ChurnModel
+from training.baselines import fit_baselines
+from training.fit import Recipe, TrainSettings, check_outcomes, choose_recipe, fit_model
+from training.snapshots import History, TrainingSet, labelled
+from training.splits import Cutoffs, Split, plan
+from training.trial import Trial, hold_trial, importance_by_family
+from training.verdict import Verdict, judge
+
+OnStage = Callable[[str, int, int], None]  # stage, done, total
+GOLDEN_ROWS = 64
+FITTING_STEPS = 5
+
+
+class TrainingLog(Bucketed, Protocol):
+    """What training needs of an event log."""
+
+    @property
+    def version(self) -> int:
+        """The table version that is read."""
+
+    def summary(self) -> History:
+        """How far the log reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """How many rows and users a step of the split had, and which share of the rows churned (NaN: no rows)."""
+
+    cutoffs: int
+    rows: int
+    users: int
+    churned_share: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """Everything that a training came to."""
+
+    definition: ChurnDefinition
+    features: FeatureSet
+    settings: TrainSettings
+    split: Split
+    steps: dict[str, StepFacts]
+    recipe: Recipe
+    trial: Trial
+    verdict: Verdict
+    importance: dict[str, float]  # mean absolute log-odds by feature family
+    model: ChurnModel  # the one to deploy
+    tested_model: ChurnModel  # the one the figures are about
+    golden: pd.DataFrame  # rows on which a bundle proves that it was loaded as it was saved
+    log_version: int
+    trained_at: datetime
+    code_version: str
+
+    @property
+    def facts(self) -> dict[str, Any]:  # Any: JSON
+        """What a bundle should remember of its training, as plain JSON."""
+        return {
+            "trained_at": iso(self.trained_at),
+            "code_version": self.code_version,
+            "log_version": self.log_version,
+            "feature_fingerprint": self.features.fingerprint,
+            "definition_id": self.definition.id,
+            "definition": self.definition.says(),
+            "split": self.split.to_json(),
+            "steps": {name: _json_ready(asdict(facts)) for name, facts in self.steps.items()},
+            "recipe": asdict(self.recipe),
+            "settings": _json_ready(asdict(self.settings)),
+            "quality": self.trial.to_json(),
+            "verdict": self.verdict.to_json(),
+            "importance": self.importance,
+        }
+
+
+def train(
+    log: TrainingLog,
+    definition: ChurnDefinition,
+    features: FeatureSet,
+    *,
+    now: datetime,
+    code_version: str,
+    cutoff: datetime | None = None,
+    history: History | None = None,
+    settings: TrainSettings | None = None,
+    on_progress: OnStage | None = None,
+) -> Training:
+    """A model with the evidence for or against it.
+
+    `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
+    horizon is read into a label. `history` is the log's summary where the caller has it already. Raises `BadInput` when the history is too short or holds one outcome only.
+    """
+    settings = settings or TrainSettings()
+    tell = on_progress or _tell_nobody
+    split = _plan(history or log.summary(), definition, cutoff=cutoff, settings=settings)
+    rows = _read(log, definition, features, split=split, settings=settings, tell=tell)
+    check_outcomes(rows.at(split.fit))
+    _check_tested(rows.at(split.test), split.test)
+    tell("fitting", 0, FITTING_STEPS)
+    recipe = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings)
+    tell("fitting", 1, FITTING_STEPS)
+    tested = _fit(rows, split.fit, split.calibration, recipe=recipe, settings=settings)
+    tell("fitting", 2, FITTING_STEPS)
+    trial = _test(tested, rows, split=split, settings=settings)
+    tell("fitting", 3, FITTING_STEPS)
+    deployed = _fit(rows, split.refit, split.recalibration, recipe=recipe, settings=settings)
+    tell("fitting", 4, FITTING_STEPS)
+    importance = importance_by_family(deployed, features, rows.at(split.recalibration))
+    tell("fitting", FITTING_STEPS, FITTING_STEPS)
+    return Training(
+        definition=definition,
+        features=features,
+        settings=settings,
+        split=split,
+        steps=_step_facts(rows, split),
+        recipe=recipe,
+        trial=trial,
+        verdict=judge(trial),
+        importance=importance,
+        model=deployed,
+        tested_model=tested,
+        golden=_golden(rows.at(split.recalibration)),
+        log_version=log.version,
+        trained_at=now,
+        code_version=code_version,
+    )
+
+
+def _plan(history: History, definition: ChurnDefinition, *, cutoff: datetime | None, settings: TrainSettings) -> Split:
+    return plan(
+        definition,
+        start=history.start,
+        end=history.end,
+        newest=cutoff,
+        step=None if settings.step_days is None else days(settings.step_days),
+        max_cutoffs=settings.max_cutoffs,
+        test_cutoffs=settings.test_cutoffs,
+    )
+
+
+def _read(
+    log: TrainingLog,
+    definition: ChurnDefinition,
+    features: FeatureSet,
+    *,
+    split: Split,
+    settings: TrainSettings,
+    tell: OnStage,
+) -> TrainingSet:
+    return labelled(
+        log,
+        features,
+        definition,
+        split.all,
+        log_end=split.closes(split.test),
+        whole=(*split.test, *split.calibration),
+        max_rows=settings.max_rows,
+        seed=settings.seed,
+        workers=settings.workers,
+        on_progress=lambda done, total: tell("reading history", done, total),
+    )
+
+
+def _fit(
+    rows: TrainingSet, fit: Cutoffs, calibration: Cutoffs, *, recipe: Recipe, settings: TrainSettings
+) -> ChurnModel:
+    return fit_model(rows.at(fit), recipe, calibration=rows.at(calibration), settings=settings)
+
+
+def _test(tested: ChurnModel, rows: TrainingSet, *, split: Split, settings: TrainSettings) -> Trial:
+    fit, calibration = rows.at(split.fit), rows.at(split.calibration)
+    baselines = fit_baselines(fit.rows, fit.labels, calibration=(calibration.rows, calibration.labels))
+    return hold_trial(tested, baselines, rows.at(split.test), seed=settings.seed, replicates=settings.replicates)
+
+
+def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
+    if not len(test):
+        raise BadInput(
+            f"nobody was active in the look-back before {iso(max(cutoffs))}; "
+            "expected a longer --look-back or another --cutoff."
+        )
+
+
+def _step_facts(rows: TrainingSet, split: Split) -> dict[str, StepFacts]:
+    names = ("fit", "calibration", "test", "refit", "recalibration")
+    return {name: _facts(rows.at(getattr(split, name)), getattr(split, name)) for name in names}
+
+
+def _facts(rows: TrainingSet, cutoffs: Cutoffs) -> StepFacts:
+    share = float(rows.labels.mean()) if len(rows) else float("nan")
+    return StepFacts(len(cutoffs), len(rows), len(set(rows.users)), share)
+
+
+def _golden(rows: TrainingSet) -> pd.DataFrame:
+    """Rows spread evenly over the newest population."""
+    chosen = np.unique(np.linspace(0, len(rows) - 1, GOLDEN_ROWS).astype(int))
+    return rows.frame.iloc[chosen].reset_index(drop=True)
+
+
+def _json_ready(values: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+    """The same with tuples as lists, spans as days and what is not a number as null."""
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value / days(1)
+    if isinstance(value, tuple):
+        return list(value)
+    return None if isinstance(value, float) and np.isnan(value) else value
+
+
+def _tell_nobody(stage: str, done: int, total: int) -> None:
+    """Progress that nobody asked for."""
