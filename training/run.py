@@ -93,7 +93,7 @@ class Training:
         }
 
 
-def train(
+def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the door knows: time and version
     log: TrainingLog,
     definition: ChurnDefinition,
     features: FeatureSet,
@@ -108,7 +108,8 @@ def train(
     """A model with the evidence for or against it.
 
     `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
-    horizon is read into a label. `history` is the log's summary where the caller has it already. Raises `BadInput` when the history is too short or holds one outcome only.
+    horizon is read into a label. `history` is the log's summary, where the caller has it already.
+    Raises `BadInput` when the history is too short or holds one outcome only.
     """
     settings = settings or TrainSettings()
     tell = on_progress or _tell_nobody
