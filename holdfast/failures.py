@@ -23,6 +23,7 @@ _CODES: dict[type[UserError], tuple[int, str]] = {
     NotReady: (4, "not_ready"),
     Busy: (5, "busy"),
     Damaged: (6, "damaged"),
+    UserError: (INPUT_OUTPUT, "input_output"),  # any other, for example a port that is taken
 }
 _FULL_DISK_WORDS = ("no space left on device", "disk is full", "os error 28", "disk quota exceeded")
 _SHOWN_CHARACTERS = 2000

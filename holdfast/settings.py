@@ -94,8 +94,17 @@ class Features:
 class Train:
     """How a model is learnt."""
 
-    seed: int = setting(7, "the same seed, data and versions give the same model", metavar="NUMBER")
-    workers: int = setting(0, "processes that compute features; 0: as many as there are processors", metavar="NUMBER")
+    seed: int = setting(0, "the same seed, data and versions give the same model", metavar="NUMBER")
+    workers: int = setting(0, "threads that compute features and trees; 0: one a processor", metavar="NUMBER")
+    step_days: int = setting(0, "days between cutoffs; 0: 7, or 2 for horizons up to a fortnight", metavar="DAYS")
+    max_cutoffs: int = setting(60, "most cutoffs that are learnt from", metavar="NUMBER")
+    test_cutoffs: int = setting(1, "newest cutoffs that the model is tested on", metavar="NUMBER")
+    max_rows: int = setting(300_000, "most rows (users at cutoffs) that are learnt from", metavar="NUMBER")
+    replicates: int = setting(300, "draws of the bootstrap behind the 95 % intervals", metavar="NUMBER")
+    trees: int = setting(250, "most trees", metavar="NUMBER")
+    leaves: int = setting(7, "leaves of a tree", metavar="NUMBER")
+    learning_rate: float = setting(0.03, "how much a tree may say", metavar="NUMBER")
+    rows_per_leaf: int = setting(200, "fewest rows in a leaf", metavar="NUMBER")
 
 
 @dataclass(frozen=True, slots=True)

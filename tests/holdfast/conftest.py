@@ -1,0 +1,70 @@
+"""The command line as a function: arguments in; exit code, stdout and stderr out."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.failures import run
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # Any: JSON
+        return json.loads(self.out)
+
+
+Holdfast = Callable[..., Said]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("HOLDFAST_") or name == "MLFLOW_TRACKING_URI"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def holdfast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Holdfast:
+    """Run a command in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> Said:
+        capfd.readouterr()
+        code = run(list(arguments))
+        out, err = capfd.readouterr()
+        return Said(code, out, err)
+
+    return call
+
+
+def spawn(*arguments: str, folder: Path, **options: Any) -> "subprocess.Popen[str]":  # Any: Popen's own options
+    """Start a command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "holdfast", *arguments],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    """Start a command in a process of its own, in the same empty folder."""
+
+    def call(*arguments: str, **options: Any) -> "subprocess.Popen[str]":  # Any: Popen's own options
+        return spawn(*arguments, folder=options.pop("folder", tmp_path), **options)
+
+    return call
