@@ -1,1 +1,1 @@
-"""From an event log to behavioural features, point in time: a feature is a function of one user's events before a cutoff."""
+"""From an event log to features: each a function of one user's events before a cutoff."""

@@ -1,10 +1,10 @@
 """The errors that a user can act on, and nothing else.
 
-    UserError                 something the user can mend; the message says what was found, expected and to do
-    ├── BadInput              a file, a row, an option or a definition that breaks its contract
-    ├── NotReady              something that has to come first is missing: no log, no model, no scores
-    ├── Busy                  another process is doing the same work on the same data
-    └── Damaged               stored data that fails its own checks: a bundle, a log, a store
+UserError                 something the user can mend; the message says what was found, expected and to do
+├── BadInput              a file, a row, an option or a definition that breaks its contract
+├── NotReady              something that has to come first is missing: no log, no model, no scores
+├── Busy                  another process is doing the same work on the same data
+└── Damaged               stored data that fails its own checks: a bundle, a log, a store
 """
 
 

@@ -103,7 +103,9 @@ class Expression:
         try:
             sentence.format(1.0)
         except (ValueError, IndexError, KeyError) as error:
-            raise BadInput(f"the sentence {sentence!r} does not take one number ({error}); write {{:.0f}} for it.") from None
+            raise BadInput(
+                f"the sentence {sentence!r} does not take one number ({error}); write {{:.0f}} for it."
+            ) from None
         return Described(self, sentence, missing, family or _family(self))
 
     def parts(self) -> Iterator["Expression"]:
@@ -347,7 +349,9 @@ class FeatureSet:
         """The set that `to_json` wrote; raises `BadInput` when its fingerprint does not match its features."""
         built = cls(
             tuple(
-                Feature(entry["name"], from_json(entry["expression"]), entry["sentence"], entry["missing"], entry["family"])
+                Feature(
+                    entry["name"], from_json(entry["expression"]), entry["sentence"], entry["missing"], entry["family"]
+                )
                 for entry in document["features"]
             )
         )
@@ -418,5 +422,7 @@ def _family(expression: Expression) -> str:
 def _whole_days(span: timedelta, *, least: int) -> int:
     whole = span // timedelta(days=1)
     if span != days(whole) or whole < least:
-        raise BadInput(f"a window of {span} is not a span of at least {least} whole days before the cutoff; write days(28).")
+        raise BadInput(
+            f"a window of {span} is not a span of at least {least} whole days before the cutoff; write days(28)."
+        )
     return whole

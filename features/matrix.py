@@ -27,8 +27,8 @@ def columns(plan: Plan, tallies: NDArray[np.float64], *, cutoffs: NDArray[np.int
                 case OfCutoff(season):
                     results.append(_season(season, cutoffs))
     matrix = np.empty((len(tallies), len(plan.columns)), dtype=np.float64)
-    for place, step in enumerate(plan.columns):
-        matrix[:, place] = results[step]
+    for place, result in enumerate(plan.columns):
+        matrix[:, place] = results[result]
     return matrix
 
 

@@ -65,7 +65,9 @@ def make_plan(features: FeatureSet) -> Plan:
     """The plan of a feature set; equal sub-expressions are computed once."""
     tallies = _tallies(features)
     selections = tuple(sorted({tally.kinds for tally in tallies}))
-    edges = tuple(sorted({edge for tally in tallies for edge in (tally.ago, tally.ago + tally.last) if tally.last or edge} - {0}))
+    edges = tuple(
+        sorted({edge for tally in tallies for edge in (tally.ago, tally.ago + tally.last) if tally.last or edge} - {0})
+    )
     half_lives = tuple(sorted({tally.half_life for tally in tallies} - {0}))
     slots, blank = _slots(tallies, selections, half_lives, spans=len(edges) + 1)
     steps, columns = _steps(features, selections, edges, half_lives, slots)
@@ -76,7 +78,9 @@ def make_plan(features: FeatureSet) -> Plan:
         half_lives=half_lives,
         slots=slots,
         blank=blank,
-        span_of_day=np.searchsorted(np.array(edges, dtype=np.int64), np.arange(oldest + 1), side="right").astype(np.int64),
+        span_of_day=np.searchsorted(np.array(edges, dtype=np.int64), np.arange(oldest + 1), side="right").astype(
+            np.int64
+        ),
         decay=_decay(half_lives),
         steps=steps,
         columns=columns,

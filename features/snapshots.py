@@ -83,8 +83,11 @@ class Snapshots:
         """The columns `user_id`, `cutoff` and the features; missing is NaN."""
         import pyarrow as pa  # noqa: PLC0415 - as above
 
-        keys = [pa.array(self.users, pa.string()), pa.array(self.cutoffs, pa.timestamp("us", tz="UTC"))]
-        return pa.table([*keys, *self.matrix.T], names=["user_id", "cutoff", *self.names])
+        table = pa.table({"user_id": pa.array(self.users, pa.string())})
+        table = table.append_column("cutoff", pa.array(self.cutoffs, pa.timestamp("us", tz="UTC")))
+        for place, name in enumerate(self.names):
+            table = table.append_column(name, pa.array(self.matrix[:, place]))
+        return table
 
 
 def build(
@@ -111,7 +114,9 @@ def of_events(
     """The snapshots of these users only; the same bits as when they are part of a whole log."""
     chosen = [np.flatnonzero(population.eligible(events, cutoff=cutoff)) for cutoff in cutoffs]
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
-    moments = np.repeat(np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64), [len(c) for c in chosen])
+    moments = np.repeat(
+        np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64), [len(c) for c in chosen]
+    )
     matrix = columns(plan, tally(events, plan, rows=rows, cutoffs=moments), cutoffs=moments)
     return Snapshots(np.array(events.user_ids, dtype=object)[rows], moments, names, matrix)
 

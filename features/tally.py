@@ -36,6 +36,7 @@ _GAP_NEWEST = STATISTICS.index(Statistic.GAP_NEWEST)
 _GAPS_LONGER = STATISTICS.index(Statistic.GAPS_LONGER)
 _DECAYED = STATISTICS.index(Statistic.DECAYED)  # the last one: a row for each half-life follows
 _DAY = MICROSECONDS_PER_DAY
+_THURSDAY, _SATURDAY = 3, 5  # Monday is 0; 1970-01-01 was a Thursday
 _NIGHT_ENDS = MICROSECONDS_PER_DAY // 4  # six in the morning
 
 
@@ -63,45 +64,43 @@ def tally(
     return tallies
 
 
-_compiled: "Callable[..., Callable[..., None]]" = numba.njit(  # numba ships no types
-    [
-        numba.void(
-            numba.float64[:, ::1],
-            numba.int64[::1],
-            numba.int64[::1],
-            numba.int64[::1],
-            numba.int64[::1],
-            numba.int32[::1],
-            numba.float64[::1],
-            numba.int64[::1],
-            numba.int64[::1],
-            numba.int64[:, ::1],
-            numba.float64[::1],
-            numba.int64[::1],
-            numba.float64[:, ::1],
-        )
-    ],
-    cache=True,
+def _read_only(dtype: numba.types.Type, dimensions: int = 1) -> numba.types.Array:
+    return numba.types.Array(dtype, dimensions, "C", readonly=True)  # Arrow hands out read-only memory
+
+
+_compiled: "Callable[[Callable[..., None]], Callable[..., None]]" = numba.njit(  # numba ships no types
+    numba.void(
+        numba.float64[:, ::1],
+        *[_read_only(numba.int64)] * 4,
+        _read_only(numba.int32),
+        _read_only(numba.float64),
+        *[_read_only(numba.int64)] * 2,
+        _read_only(numba.int64, 2),
+        _read_only(numba.float64),
+        _read_only(numba.int64),
+        _read_only(numba.float64, 2),
+    ),
+    cache=True,  # compiled once, at set-up, never during a request
     nogil=True,
 )
 
 
 @_compiled
-def _walk(  # noqa: C901, PLR0912, PLR0913, PLR0915 - the one page of the kernel
-    tallies,
-    rows,
-    cutoffs,
-    offsets,
-    times,
-    kinds,
-    values,
-    selection_offsets,
-    selections,
-    slots,
-    blank,
-    span_of_day,
-    decay,
-):
+def _walk(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - the one page of the kernel; numba takes no objects
+    tallies: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    cutoffs: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    times: NDArray[np.int64],
+    kinds: NDArray[np.int32],
+    values: NDArray[np.float64],
+    selection_offsets: NDArray[np.int64],
+    selections: NDArray[np.int64],
+    slots: NDArray[np.int64],
+    blank: NDArray[np.float64],
+    span_of_day: NDArray[np.int64],
+    decay: NDArray[np.float64],
+) -> None:
     oldest_day = len(span_of_day) - 1
     oldest_decay = decay.shape[1] - 1
     newer_day = np.empty(slots.shape[1], dtype=np.int64)  # the age of the active day just met, by selection
@@ -118,7 +117,7 @@ def _walk(  # noqa: C901, PLR0912, PLR0913, PLR0915 - the one page of the kernel
             day = (cutoff - 1 - time) // _DAY
             span = span_of_day[min(day, oldest_day)]
             age = (cutoff - time) / _DAY
-            weekend = (time // _DAY + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+            weekend = (time // _DAY + _THURSDAY) % 7 >= _SATURDAY
             night = time % _DAY < _NIGHT_ENDS
             kind = kinds[event]
             for place in range(selection_offsets[kind], selection_offsets[kind + 1]):

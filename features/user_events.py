@@ -45,7 +45,6 @@ class UserEvents:
             values=self.values[rows],
         )
 
-
     def active_in(self, interval: Interval, *, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
         """Which of the `n` users had an event of these kinds (empty: of any kind) in the interval."""
         start, end = to_microseconds(interval.start), to_microseconds(interval.end)
