@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import BadInput
 from features.instants import EARLIEST, Instants, Mask, Problems, TimeRule, instants
+from features.properties import as_text, from_columns
 from features.user_events import IntArray
 from features.windows import days, to_microseconds
 
@@ -61,7 +61,7 @@ class RawRows:
     numbers: IntArray
     columns: Mapping[str, pa.Array]  # user_id, time, event and any of value, event_id, received_at; any type
     properties: pa.Array | None  # map<string, string>
-    originals: pa.Table
+    originals: pa.Table | pa.Array  # rows as read; an array holds them as JSON
     names: Mapping[str, str] = field(default_factory=dict)  # what the file calls its columns
     broken: tuple[Rejection, ...] = ()  # rows that could not even be taken apart
 
@@ -97,7 +97,7 @@ def validate(raw: RawRows, *, rule: TimeRule, now: datetime) -> Batch:
         checks.number("value"),
         checks.text("event_id", required=False),
         checks.times("received_at", rule=rule, now=now, required=False),
-        _no_properties(len(raw.numbers)) if raw.properties is None else raw.properties,
+        from_columns({}, rows=len(raw.numbers)) if raw.properties is None else raw.properties,
     ]
     rows = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
     good = checks.finding_of == 0
@@ -254,14 +254,9 @@ def _with_range(read: Instants, now: datetime) -> Problems:
     return problems
 
 
-def _no_properties(rows: int) -> pa.Array:
-    offsets = pa.array(np.zeros(rows + 1, dtype=np.int32))
-    return pa.MapArray.from_arrays(offsets, pa.array([], pa.string()), pa.array([], pa.string()))
-
-
 def _rejected(raw: RawRows, checks: _Checks) -> pa.Table:
     rows = np.flatnonzero(checks.finding_of)
-    originals = raw.originals.take(pa.array(rows)).to_pylist() if len(rows) else []
+    originals = raw.originals.take(pa.array(rows)).to_pylist()
     rejections = list(raw.broken)
     for row, original in zip(rows.tolist(), originals, strict=True):
         finding = checks.findings[int(checks.finding_of[row])]
@@ -279,4 +274,4 @@ def _shown(found: object) -> str:
 
 
 def _as_json(original: object) -> str:
-    return orjson.dumps(original, default=str).decode()
+    return original if isinstance(original, str) else as_text(original)

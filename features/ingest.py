@@ -1,0 +1,98 @@
+"""Files into the event log: read, check, quarantine what breaks the contract, append the rest as one commit."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from features.commit import room_on_disk
+from features.events import Batch, validate
+from features.log import EventLog
+from features.quarantine import Quarantine
+from features.sources.files import SourceFile, find
+from features.sources.mapping import Mapping
+from features.sources.tabular import read
+
+Progress = Callable[[str, int], None]  # the file being read, all rows read so far
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What became of the rows: `read = accepted + duplicates + quarantined`."""
+
+    read: int
+    accepted: int
+    duplicates: int
+    quarantined: int
+    reasons: dict[str, int]  # code → rows, most first
+    quarantine_file: Path | None
+    start: datetime | None  # of the first event among those read and kept
+    end: datetime | None  # of the last one
+    version: int  # of the log afterwards
+
+
+def ingest(
+    log: EventLog,
+    sources: Sequence[str],
+    *,
+    mapping: Mapping,
+    quarantine: Path,
+    now: datetime,
+    on_progress: Progress | None = None,
+    stdin: BinaryIO | None = None,
+) -> Ingested:
+    """Add the events of files, folders, globs or `-` (what `stdin` holds) to the log: all of them or, on an error, none.
+
+    Rows that break the contract go to a file in the folder `quarantine`. Each file is a source of its own: twins in
+    one file are two events, and a file read twice counts once.
+    """
+    files = find(sources, format=mapping.format)
+    counted = _Counted(on_progress)
+    with room_on_disk(quarantine), Quarantine(quarantine, now=now) as refused:
+        tables = (_tables(file, mapping, counted, refused, now=now, stdin=stdin) for file in files)
+        appended = log.append_all(tables, source=", ".join(file.name for file in files[:5]))
+    return Ingested(
+        read=counted.read,
+        accepted=appended.accepted,
+        duplicates=appended.duplicates,
+        quarantined=refused.rows,
+        reasons=dict(sorted(refused.reasons.items(), key=lambda reason: (-reason[1], reason[0]))),
+        quarantine_file=refused.path,
+        start=counted.start,
+        end=counted.end,
+        version=appended.version,
+    )
+
+
+class _Counted:
+    """How much was read so far, and the span of what is good."""
+
+    def __init__(self, on_progress: Progress | None) -> None:
+        self.read = 0
+        self.start: datetime | None = None
+        self.end: datetime | None = None
+        self._on_progress = on_progress
+
+    def add(self, batch: Batch, file: str) -> None:
+        self.read += batch.read
+        if batch.good.num_rows:
+            span = pc.min_max(batch.good["time"])
+            start, end = span["min"].as_py(), span["max"].as_py()
+            self.start = start if self.start is None else min(start, self.start)
+            self.end = end if self.end is None else max(end, self.end)
+        if self._on_progress is not None:
+            self._on_progress(file, self.read)
+
+
+def _tables(
+    file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
+) -> Iterator[pa.Table]:
+    for raw in read(file, mapping, stdin=stdin):
+        batch = validate(raw, rule=mapping.rule, now=now)
+        refused.add(batch.rejected)
+        counted.add(batch, file.name)
+        yield batch.good

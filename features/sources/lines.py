@@ -1,0 +1,143 @@
+"""Text in blocks of whole records, each with its line number, so that a reason can name the line it is about."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numba as nb
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import BadInput
+from features.user_events import IntArray
+
+BLOCK = 1 << 23  # bytes read at a time
+LONGEST_RECORD = 1 << 20  # bytes; longer is a quote that was never closed, or no text at all
+UNCLOSED = -1  # instead of a number of fields
+_BOM = b"\xef\xbb\xbf"
+_DELIMITERS = ",;\t|"
+_NO_QUOTES = 0  # a byte that text does not hold
+_NEWLINE, _RETURN = 10, 13
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """Whole records of a text, one after the other."""
+
+    text: NDArray[np.uint8]
+    ends: IntArray  # where each record ends, its line end included
+    fields: IntArray  # how many fields each has; 0 = a blank line, UNCLOSED = a quote that nothing closes
+    lines: IntArray  # the line on which each begins, from 1
+    delimiter: str
+
+    @property
+    def starts(self) -> IntArray:
+        """Where each record begins."""
+        return np.concatenate([[0], self.ends[:-1]]).astype(np.int64)
+
+    def record(self, number: int) -> str:
+        """One record as text, without its line end."""
+        return self.text[self.starts[number] : self.ends[number]].tobytes().decode().rstrip("\r\n")
+
+    def only(self, chosen: NDArray[np.bool_]) -> bytes:
+        """The text of some of the records."""
+        if chosen.all():
+            return self.text.tobytes()
+        return self.text[np.repeat(chosen, self.ends - self.starts)].tobytes()
+
+
+def records(stream: IO[bytes], *, name: str, quoted: bool) -> Iterator[Records]:
+    """The records of a text in UTF-8; raises `BadInput` where it is not, with the line and the byte.
+
+    Fields are divided by whichever of comma, semicolon, tab and bar the first line holds most of.
+    """
+    rest, line, place, delimiter = b"", 1, 0, ""
+    while True:
+        fresh = stream.read(BLOCK)
+        block = rest + fresh
+        if not delimiter:
+            block = block.removeprefix(_BOM)
+            delimiter = _delimiter(block[:LONGEST_RECORD].split(b"\n", 1)[0])
+        text = np.frombuffer(block, dtype=np.uint8)
+        ends, fields, newlines = _split(text, ord(delimiter), ord('"') if quoted else _NO_QUOTES, not fresh)
+        used = int(ends[-1]) if len(ends) else 0
+        if len(block) - used > LONGEST_RECORD:
+            raise BadInput(f"{name} line {line + newlines.sum()} is longer than a megabyte; expected lines of text.")
+        _check_utf8(block[:used], name=name, line=line, place=place)
+        if used:
+            yield Records(text[:used], ends, fields, line + np.cumsum(newlines) - newlines, delimiter)
+        rest, line, place = block[used:], line + int(newlines.sum()), place + used
+        if not fresh:
+            return
+
+
+def _delimiter(line: bytes) -> str:
+    return max(_DELIMITERS, key=lambda each: line.count(each.encode()))  # the first of equals: a comma
+
+
+def _check_utf8(block: bytes, *, name: str, line: int, place: int) -> None:
+    try:
+        block.decode()
+    except UnicodeDecodeError as error:
+        line += block.count(b"\n", 0, error.start)
+        raise BadInput(
+            f"{name} line {line} is not UTF-8: byte 0x{block[error.start]:02X} at position {place + error.start}; "
+            "expected UTF-8. Save it so, or convert it: iconv -f WINDOWS-1252 -t UTF-8."
+        ) from None
+
+
+@nb.njit(nogil=True, cache=True)
+def _split(text: NDArray[np.uint8], delimiter: int, quote: int, is_end: bool) -> tuple[IntArray, IntArray, IntArray]:
+    """Where records end, their fields and their lines. A quote counts at the start of a field only, as in RFC 4180."""
+    size = len(text)
+    room = 1
+    for byte in text:
+        room += byte in (_NEWLINE, _RETURN)
+    ends, fields, lines = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
+    count = place = 0
+    while place < size:
+        stop, field_count, newlines = _record(text, place, delimiter, quote, is_end)
+        if stop < 0:
+            break
+        ends[count], fields[count], lines[count] = stop, field_count, newlines
+        count += 1
+        place = stop
+    return ends[:count], fields[:count], lines[:count]
+
+
+@nb.njit(nogil=True, cache=True)
+def _record(text: NDArray[np.uint8], start: int, delimiter: int, quote: int, is_end: bool) -> tuple[int, int, int]:
+    """The end of the record at `start` (-1: not in this block), its fields and its lines."""
+    size = len(text)
+    place, field_count, newlines, first_line_end = start, 1, 0, -1
+    field_start, in_quotes = True, False
+    while place < size:
+        byte = text[place]
+        if in_quotes:
+            if byte == quote:
+                if place + 1 < size and text[place + 1] == quote:
+                    place += 1
+                else:
+                    in_quotes = False
+            elif byte == _NEWLINE:
+                newlines += 1
+                first_line_end = place + 1 if first_line_end < 0 else first_line_end
+            if in_quotes and place - start > LONGEST_RECORD:
+                break
+        elif field_start and byte == quote:
+            in_quotes, field_start = True, False
+        elif byte == delimiter:
+            field_count, field_start = field_count + 1, True
+        elif byte in (_NEWLINE, _RETURN):
+            stop = place + 1
+            if byte == _RETURN:
+                if stop == size and not is_end:
+                    return -1, 0, 0  # a line feed may follow
+                stop += stop < size and text[stop] == _NEWLINE
+            return stop, field_count if place > start else 0, newlines + 1
+        else:
+            field_start = False
+        place += 1
+    if in_quotes and (is_end or place - start > LONGEST_RECORD):  # what was swallowed since the first line is freed
+        return (first_line_end, UNCLOSED, 1) if first_line_end > 0 else (size, UNCLOSED, 1)
+    return (size, field_count, newlines + 1) if is_end else (-1, 0, 0)
