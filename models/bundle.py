@@ -88,8 +88,8 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
     names = list(getattr(bundle.model, "feature_names_in_", ()))
     if names != list(bundle.features.names):
         raise BadInput(
-            f"the model reads {len(names)} features and the feature set has {len(bundle.features.names)}: not the same, "
-            "or not in the same order. Fit the model on a table whose columns are the feature set's."
+            f"the model reads {len(names)} features and the feature set has {len(bundle.features.names)}, not the "
+            "same or in another order. Fit the model on a table whose columns are the feature set's."
         )
     chosen = np.unique(np.linspace(0, len(golden) - 1, min(len(golden), _GOLDEN_ROWS)).astype(int))
     rows = matrix_of(golden.iloc[chosen], names)

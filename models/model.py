@@ -8,7 +8,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
@@ -192,6 +192,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             raise ColumnError("requires y to be passed, but the target y is None.")  # scikit-learn's words
         outcome = column_or_1d(y, warn=True)
         check_consistent_length(np.empty(rows), outcome)
+        assert_all_finite(outcome, input_name="y")
         check_classification_targets(outcome)
         found = type_of_target(outcome, input_name="y", raise_unknown=True)
         if found != "binary":

@@ -1,0 +1,263 @@
+"""The registry: bundles as versions of an MLflow model, with `champion` for the one that serves.
+
+MLflow costs seconds to import, so it is imported inside functions, and what serves never needs it: promoting a version
+also copies its bundle to `<champion folder>/<version>/` and then moves a small pointer, `champion.json`, which
+`champion_pointer` reads in microseconds. The copy is whole before the pointer names it, and the version before stays
+on disk for whoever is still loading it. MLflow's alias is the truth: `Registry.champion` reads it, and mends the
+pointer when somebody moved the alias elsewhere, for example in MLflow's own pages.
+"""
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from features.errors import BadInput, Damaged, NotReady
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.models import ModelSignature
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+_POINTER = "champion.json"
+_NO_MODEL = "no model yet: run `holdfast train` first."
+_SQLITE = "sqlite:///"
+_SETTINGS = {  # read by MLflow when it is imported or first used
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # a bundle is text; nothing else is to be loaded
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody outside learns that somebody trains here
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The version that serves, and the folder of its bundle for `models.bundle.load`."""
+
+    version: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The versions of one model at a tracking address, for example `sqlite:///holdfast-data/mlflow.db`.
+
+    `champion_folder` is where the champion's bundle is kept for serving; beside an SQLite file by default.
+    """
+
+    tracking_uri: str
+    name: str
+    champion_folder: Path = field(default=Path())
+
+    def __post_init__(self) -> None:
+        if self.champion_folder == Path():
+            object.__setattr__(self, "champion_folder", champion_folder_of(self.tracking_uri))
+
+    def register(self, bundle: Path, *, run_id: str, input_example: "pd.DataFrame") -> str:
+        """The new version's number, as text, after the bundle was logged with the run as a model without pickle.
+
+        `input_example` holds a few feature rows; its columns become the model's signature.
+        """
+        with quiet_mlflow(self.tracking_uri) as client:
+            from mlflow import pyfunc  # noqa: PLC0415 - costs seconds
+            from mlflow.models import Model  # noqa: PLC0415
+
+            example = input_example.astype("float64").reset_index(drop=True)
+            logged = Model.log(
+                artifact_path=None,  # the old word for a name
+                name="model",
+                flavor=pyfunc,
+                run_id=run_id,
+                model_id=self._logged_model(client, run_id),
+                python_model=str(Path(__file__).with_name("pyfunc.py")),
+                artifacts={"bundle": str(bundle.resolve())},
+                signature=_signature(list(example.columns)),
+                input_example=example,
+                pip_requirements=[f"holdfast=={metadata.version('holdfast')}"],
+            )
+            self._ensure_name(client)
+            version = client.create_model_version(
+                self.name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id
+            )
+            return str(version.version)
+
+    def promote(self, version: str) -> Champion:
+        """The version as the new champion: MLflow's alias first, then the copy and the pointer that serving reads."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            bundle = self._bundle_of(client, version)
+            client.set_registered_model_alias(self.name, CHAMPION, version)
+        return _point_to(self.champion_folder, self.name, version=version, bundle=bundle)
+
+    def challenge(self, version: str) -> None:
+        """Gives the version the alias `challenger`: it is watched beside the champion and does not serve."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            client.set_registered_model_alias(self.name, CHALLENGER, version)
+
+    def champion(self) -> Champion:
+        """The version that MLflow's alias names, copied here if it was not; `NotReady` when there is none."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            version = self._version_of(client, CHAMPION)
+            try:
+                pointed = champion_pointer(self.champion_folder)
+            except (NotReady, Damaged):
+                pointed = None
+            if pointed is not None and pointed.version == version:
+                return pointed
+            bundle = self._bundle_of(client, version)
+        return _point_to(self.champion_folder, self.name, version=version, bundle=bundle)
+
+    def _logged_model(self, client: "MlflowClient", run_id: str) -> str:
+        """The id of a new model in the run's own experiment; MLflow would take the default one and its folder."""
+        experiment = client.get_run(run_id).info.experiment_id
+        logged = client.create_logged_model(experiment, name=self.name, source_run_id=run_id)
+        return str(logged.model_id)
+
+    def _ensure_name(self, client: "MlflowClient") -> None:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - costs seconds
+
+        try:
+            client.create_registered_model(self.name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _version_of(self, client: "MlflowClient", alias: str) -> str:
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415 - costs seconds
+
+        try:
+            return str(client.get_model_version_by_alias(self.name, alias).version)
+        except MlflowException as error:
+            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
+                raise NotReady(_NO_MODEL) from error
+            raise
+
+    def _bundle_of(self, client: "MlflowClient", version: str) -> Path:
+        """The folder of a version's bundle: where it lies when that is on this machine, a download otherwise."""
+        from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - costs seconds
+        from mlflow.exceptions import MlflowException  # noqa: PLC0415
+
+        try:
+            client.get_model_version(self.name, version)
+            model = Path(download_artifacts(artifact_uri=f"models:/{self.name}/{version}"))
+        except (MlflowException, OSError) as error:
+            raise NotReady(f"version {version} of {self.name} cannot be fetched from the registry: {error}") from error
+        found = [sums.parent for sums in model.glob("artifacts/*/sums.json")]
+        if len(found) != 1:
+            raise Damaged(f"version {version} of {self.name} holds {len(found)} bundles, not one. Train again.")
+        return found[0]
+
+
+def champion_pointer(champion_folder: Path) -> Champion:
+    """The champion as last promoted on this machine, read without MLflow.
+
+    Raises `NotReady` when nothing was promoted, `Damaged` when the pointer is broken.
+    """
+    path = champion_folder / _POINTER
+    try:
+        document = json.loads(path.read_text("utf-8"))
+        version, folder = str(document["version"]), champion_folder / Path(document["folder"]).name
+    except FileNotFoundError:
+        raise NotReady(_NO_MODEL) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(f"{path} does not name a champion ({error!r}). Delete it and promote a version again.") from error
+    if not folder.is_dir():
+        raise Damaged(f"{path} names version {version}, whose folder {folder} is gone. Train again, or promote again.")
+    return Champion(version, folder)
+
+
+def champion_folder_of(tracking_uri: str) -> Path:
+    """Where the champion's bundle is kept when nothing else was said: beside the SQLite file.
+
+    >>> champion_folder_of("sqlite:////srv/churn/mlflow.db").as_posix()
+    '/srv/churn/champion'
+    """
+    if not tracking_uri.startswith(_SQLITE):
+        raise BadInput(f"tracking at {tracking_uri}: say in which folder of this machine the champion is to be kept.")
+    return Path(unquote(tracking_uri.removeprefix(_SQLITE))).absolute().parent / "champion"
+
+
+def sqlite_uri(path: Path) -> str:
+    """The tracking address of an SQLite file, which need not exist; its folder is made.
+
+    >>> sqlite_uri(Path("/tmp/mlflow.db"))
+    'sqlite:////tmp/mlflow.db'
+    """
+    path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return f"{_SQLITE}{path.absolute()}"
+
+
+@contextmanager
+def quiet_mlflow(tracking_uri: str) -> "Iterator[MlflowClient]":
+    """A client at the address, with MLflow's own functions pointed there too, and MLflow silent but for errors."""
+    os.environ.update(_SETTINGS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's dependencies deprecate things that no user of ours can mend
+        import mlflow  # noqa: PLC0415 - costs seconds
+
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        mlflow.set_tracking_uri(tracking_uri)
+        mlflow.set_registry_uri(tracking_uri)
+        try:
+            yield mlflow.MlflowClient(tracking_uri, tracking_uri)
+        finally:
+            mlflow.set_tracking_uri(before[0])
+            mlflow.set_registry_uri(before[1])
+
+
+def _signature(names: list[str]) -> "ModelSignature":
+    from mlflow.models import ModelSignature  # noqa: PLC0415 - costs seconds
+    from mlflow.types import ColSpec, Schema, TensorSpec  # noqa: PLC0415
+
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("double", name, required=True) for name in names]
+    return ModelSignature(Schema(inputs), Schema([ColSpec("double", "churn_probability")]))
+
+
+def _point_to(champion_folder: Path, name: str, *, version: str, bundle: Path) -> Champion:
+    """Copies the bundle, moves the pointer, and clears away copies older than the last champion's."""
+    champion_folder.mkdir(parents=True, exist_ok=True)
+    before = _pointed_folder(champion_folder)
+    folder = champion_folder / version
+    if folder != before or not folder.exists():
+        _copy(bundle, folder)
+    _write_whole(champion_folder / _POINTER, {"model": name, "version": version, "folder": folder.name})
+    for old in champion_folder.iterdir():
+        if old.is_dir() and old not in {folder, before}:
+            shutil.rmtree(old, ignore_errors=True)
+    return Champion(version, folder)
+
+
+def _pointed_folder(champion_folder: Path) -> Path | None:
+    try:
+        return champion_pointer(champion_folder).folder
+    except (NotReady, Damaged):
+        return None
+
+
+def _copy(bundle: Path, folder: Path) -> None:
+    draft = Path(tempfile.mkdtemp(prefix=".incoming-", dir=folder.parent))
+    shutil.copytree(bundle, draft, dirs_exist_ok=True, symlinks=True)
+    draft.chmod(0o755)
+    if folder.exists():  # left by an attempt that died before the pointer moved
+        shutil.rmtree(folder)
+    draft.rename(folder)
+
+
+def _write_whole(path: Path, document: dict[str, Any]) -> None:  # Any: JSON
+    draft = path.with_name(f".{path.name}-{os.getpid()}")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump(document, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
