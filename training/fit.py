@@ -33,7 +33,7 @@ class TrainSettings:
     calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
     step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
     max_cutoffs: int = 60
-    test_cutoffs: int = 1
+    test_cutoffs: int | None = None  # None: 1, or 4 where the history is rich
     max_rows: int = MAX_ROWS
     replicates: int = 300  # of the bootstrap
     seed: int = 0
@@ -65,7 +65,9 @@ class Recipe:
 _BLENDS = {1.0: "boosting alone", 0.5: "half and half with a spline regression", 0.0: "a spline regression alone"}
 
 
-def choose_recipe(stopping: TrainingSet, validation: TrainingSet, *, settings: TrainSettings) -> Recipe:
+def choose_recipe(
+    stopping: TrainingSet, validation: TrainingSet, *, settings: TrainSettings, dates: tuple[str, ...] = ()
+) -> Recipe:
     """The number of trees and the blend with the least log loss on later time.
 
     Without rows of both outcomes in either set, the defaults. A candidate that is worse than a constant diverged and
@@ -73,9 +75,10 @@ def choose_recipe(stopping: TrainingSet, validation: TrainingSet, *, settings: T
     """
     if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
         return Recipe(settings.trees, settings.blends[0])
-    trial = _model(settings, trees=settings.trees, booster_weight=_any_blend(settings.blends))
+    trial = _model(settings, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
     trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
-    losses = {weight: _loss(trial, validation, booster_weight=weight) for weight in settings.blends}
+    blends = settings.blends if trial.blend_.splines else (1.0,)  # the regression may have failed, and says so
+    losses = {weight: _loss(trial, validation, booster_weight=weight) for weight in blends}
     constant = float(log_losses(validation.labels, np.full(len(validation), stopping.labels.mean())).mean())
     sound = {weight: loss for weight, loss in losses.items() if loss < constant}
     weight = min(sound, key=lambda candidate: sound[candidate]) if sound else 1.0
@@ -87,10 +90,20 @@ def choose_recipe(stopping: TrainingSet, validation: TrainingSet, *, settings: T
 _NAMES = {1.0: "booster", 0.5: "blend", 0.0: "regression"}
 
 
-def fit_model(rows: TrainingSet, recipe: Recipe, *, calibration: TrainingSet, settings: TrainSettings) -> ChurnModel:
-    """The model of the recipe, fitted on the rows and calibrated on later ones."""
+def fit_model(
+    rows: TrainingSet,
+    recipe: Recipe,
+    *,
+    calibration: TrainingSet,
+    settings: TrainSettings,
+    dates: tuple[str, ...] = (),
+) -> ChurnModel:
+    """The model of the recipe, fitted on the rows and calibrated on later ones.
+
+    `dates` names features of the cutoff itself: trees may use them, the regression would run away with them.
+    """
     check_outcomes(rows)
-    model = _model(settings, trees=recipe.trees, booster_weight=recipe.booster_weight)
+    model = _model(settings, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
     model.fit(rows.frame, rows.labels)
     return model.calibrate(
         calibration.frame, calibration.labels, kind=settings.calibration, order=calibration.snapshots.cutoffs
@@ -125,7 +138,7 @@ def _loss(trial: ChurnModel, validation: TrainingSet, *, booster_weight: float) 
     return float(log_losses(validation.labels, probabilities).mean())
 
 
-def _model(settings: TrainSettings, *, trees: int, booster_weight: float) -> ChurnModel:
+def _model(settings: TrainSettings, *, trees: int, booster_weight: float, dates: tuple[str, ...]) -> ChurnModel:
     return ChurnModel(
         n_estimators=trees,
         learning_rate=settings.learning_rate,
@@ -137,6 +150,7 @@ def _model(settings: TrainSettings, *, trees: int, booster_weight: float) -> Chu
         n_seeds=settings.boosters,
         booster_weight=booster_weight,
         linear_l2=settings.linear_l2,
+        booster_only=dates,
         random_state=settings.seed,
         n_threads=settings.threads,
     )

@@ -8,16 +8,17 @@ tested than its recipe.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from features.errors import BadInput
-from features.language import FeatureSet
+from features.language import FeatureSet, OfCutoff
 from features.snapshots import Bucketed
 from features.windows import days, iso
+from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from training.baselines import fit_baselines
@@ -28,7 +29,7 @@ from training.trial import Trial, hold_trial, importance_by_family
 from training.verdict import Verdict, judge
 
 OnStage = Callable[[str, int, int], None]  # stage, done, total
-GOLDEN_ROWS = 64
+GOLDEN_ROWS = 200
 FITTING_STEPS = 5
 
 
@@ -52,6 +53,10 @@ class StepFacts:
     users: int
     churned_share: float
 
+    def known(self) -> dict[str, float]:
+        """What is known, as plain numbers."""
+        return {name: value for name, value in asdict(self).items() if not np.isnan(value)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
@@ -74,6 +79,11 @@ class Training:
     code_version: str
 
     @property
+    def bundle(self) -> Bundle:
+        """The model to deploy with all that it takes to use it."""
+        return Bundle(self.model, self.features, self.definition, self.facts)
+
+    @property
     def facts(self) -> dict[str, Any]:  # Any: JSON
         """What a bundle should remember of its training, as plain JSON."""
         return {
@@ -82,14 +92,20 @@ class Training:
             "log_version": self.log_version,
             "feature_fingerprint": self.features.fingerprint,
             "definition_id": self.definition.id,
-            "definition": self.definition.says(),
-            "split": self.split.to_json(),
-            "steps": {name: _json_ready(asdict(facts)) for name, facts in self.steps.items()},
-            "recipe": asdict(self.recipe),
-            "settings": _json_ready(asdict(self.settings)),
-            "quality": self.trial.to_json(),
+            "decision": str(self.verdict.decision),
+            "recipe": self.recipe.says(),
             "verdict": self.verdict.to_json(),
+            "quality": self.trial.quality(),
+            "baselines": self.trial.baselines(),
             "importance": self.importance,
+            "rows": {
+                f"{name}_{what}": value for name, step in self.steps.items() for what, value in step.known().items()
+            },
+            "cutoffs": self.split.in_brief(),
+            "settings": {
+                name: list(value) if isinstance(value, tuple) else value
+                for name, value in asdict(self.settings).items()
+            },
         }
 
 
@@ -117,14 +133,15 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     rows = _read(log, definition, features, split=split, settings=settings, tell=tell)
     check_outcomes(rows.at(split.fit))
     _check_tested(rows.at(split.test), split.test)
+    dates = tuple(feature.name for feature in features if isinstance(feature.expression, OfCutoff))
     tell("fitting", 0, FITTING_STEPS)
-    recipe = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings)
+    recipe = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings, dates=dates)
     tell("fitting", 1, FITTING_STEPS)
-    tested = _fit(rows, split.fit, split.calibration, recipe=recipe, settings=settings)
+    tested = _fit(rows, split.fit, split.calibration, recipe=recipe, settings=settings, dates=dates)
     tell("fitting", 2, FITTING_STEPS)
-    trial = _test(tested, rows, split=split, settings=settings)
+    trial = _test(tested, rows, split=split, settings=settings, dates=dates)
     tell("fitting", 3, FITTING_STEPS)
-    deployed = _fit(rows, split.refit, split.recalibration, recipe=recipe, settings=settings)
+    deployed = _fit(rows, split.refit, split.recalibration, recipe=recipe, settings=settings, dates=dates)
     tell("fitting", 4, FITTING_STEPS)
     importance = importance_by_family(deployed, features, rows.at(split.recalibration))
     tell("fitting", FITTING_STEPS, FITTING_STEPS)
@@ -183,15 +200,26 @@ def _read(
 
 
 def _fit(
-    rows: TrainingSet, fit: Cutoffs, calibration: Cutoffs, *, recipe: Recipe, settings: TrainSettings
+    rows: TrainingSet,
+    fit: Cutoffs,
+    calibration: Cutoffs,
+    *,
+    recipe: Recipe,
+    settings: TrainSettings,
+    dates: tuple[str, ...],
 ) -> ChurnModel:
-    return fit_model(rows.at(fit), recipe, calibration=rows.at(calibration), settings=settings)
+    return fit_model(rows.at(fit), recipe, calibration=rows.at(calibration), settings=settings, dates=dates)
 
 
-def _test(tested: ChurnModel, rows: TrainingSet, *, split: Split, settings: TrainSettings) -> Trial:
-    fit, calibration = rows.at(split.fit), rows.at(split.calibration)
-    baselines = fit_baselines(fit.rows, fit.labels, calibration=(calibration.rows, calibration.labels))
-    return hold_trial(tested, baselines, rows.at(split.test), seed=settings.seed, replicates=settings.replicates)
+def _test(
+    tested: ChurnModel, rows: TrainingSet, *, split: Split, settings: TrainSettings, dates: tuple[str, ...]
+) -> Trial:
+    fit, later = rows.at(split.fit), rows.at(split.calibration)
+    calibration = (later.rows_without(dates), later.labels)
+    baselines = fit_baselines(fit.rows_without(dates), fit.labels, calibration=calibration)
+    return hold_trial(
+        tested, baselines, rows.at(split.test), seed=settings.seed, replicates=settings.replicates, dates=dates
+    )
 
 
 def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
@@ -216,19 +244,6 @@ def _golden(rows: TrainingSet) -> pd.DataFrame:
     """Rows spread evenly over the newest population."""
     chosen = np.unique(np.linspace(0, len(rows) - 1, GOLDEN_ROWS).astype(int))
     return rows.frame.iloc[chosen].reset_index(drop=True)
-
-
-def _json_ready(values: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
-    """The same with tuples as lists, spans as days and what is not a number as null."""
-    return {name: _plain(value) for name, value in values.items()}
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, timedelta):
-        return value / days(1)
-    if isinstance(value, tuple):
-        return list(value)
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _tell_nobody(stage: str, done: int, total: int) -> None:

@@ -55,10 +55,10 @@ class TrainingSet:
         """The features as named columns, without an index: what `ChurnModel` learns from."""
         return pd.DataFrame(self.snapshots.matrix, columns=list(self.snapshots.names))
 
-    @property
-    def rows(self) -> Rows:
-        """What baselines look at."""
-        return Rows(self.snapshots.matrix, self.facts)
+    def rows_without(self, names: Sequence[str] = ()) -> Rows:
+        """What baselines look at: the features except these, and the facts of the rules."""
+        kept = [place for place, name in enumerate(self.snapshots.names) if name not in names]
+        return Rows(self.snapshots.matrix[:, kept], self.facts)
 
     def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
         """The rows of these cutoffs whose outcome is known."""

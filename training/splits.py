@@ -4,7 +4,7 @@ Each step's horizons are over before the next step's cutoff, as they would be in
 
     fit (the newest of it also stops the trees)  →  calibration  →  test
 
-The steps hang on one chain of anchors, one horizon (and lead time) apart, counted back from the newest test cutoff.
+The steps are one horizon (and lead time) apart, counted back from the oldest test cutoff.
 When the history is too short for the whole chain, the first thing given up is the separate validation (the number
 of trees is then fixed); below that there is no honest test, and `plan` says so.
 """
@@ -18,6 +18,7 @@ from models.definition import ChurnDefinition
 
 Cutoffs = tuple[datetime, ...]
 SHORT_HORIZON = days(14)  # up to here cutoffs are taken every two days: a short history still gives many
+RICH_TESTS = 4  # test cutoffs where nothing is lost by more than one
 STRIP = 56  # characters of the timeline's strips
 
 
@@ -61,6 +62,14 @@ class Split:
         }
         return [self._line(name, cutoffs) for name, cutoffs in steps.items() if cutoffs]
 
+    def in_brief(self) -> dict[str, str]:
+        """How many cutoffs each step has, and from when to when."""
+        return {
+            name: f"{len(dates)}: {dates[0][:10]} to {dates[-1][:10]}"
+            for name, dates in self.to_json().items()
+            if dates
+        }
+
     def to_json(self) -> dict[str, list[str]]:
         """The cutoffs of each step as ISO 8601 texts."""
         names = ("stopping", "validation", "fit", "calibration", "test", "refit", "recalibration")
@@ -88,26 +97,28 @@ def plan(
     newest: datetime | None = None,
     step: timedelta | None = None,
     max_cutoffs: int = 60,
-    test_cutoffs: int = 1,
+    test_cutoffs: int | None = None,
 ) -> Split:
     """The split of a log that reaches from `start` to `end`.
 
     `newest` is the last cutoff to test on: by default the last whose horizon is over. `step` is the distance between
-    cutoffs: by default a week, or two days where the horizon is at most a fortnight.
+    cutoffs: by default a week, or two days where the horizon is at most a fortnight. Without `test_cutoffs`, one is
+    tested on, and four where the history is so rich that `max_cutoffs` remain to fit on.
     Raises `BadInput` when the horizon of `newest` is open or the history is too short.
     """
     span = definition.lead_time + definition.horizon
     newest = _checked_newest(definition, newest=newest, end=end)
     step = step or (days(2) if definition.horizon <= SHORT_HORIZON else days(7))
     earliest = shift(start, definition.look_back)
-    test = _back(newest, step=step, earliest=earliest, most=test_cutoffs)
-    anchors = cutoffs_back_from(test[0], every=span, earliest=earliest) if test else []
-    if len(anchors) < 3:  # noqa: PLR2004 - fit, calibration, test
-        raise BadInput(
-            _too_short(definition, start=start, end=shift(newest, span), test_span=step * (test_cutoffs - 1))
-        )
-    calibration, newest_fit = anchors[-2], anchors[-3]
-    fit = _back(newest_fit, step=step, earliest=earliest, most=max_cutoffs)
+    test = _back(newest, step=step, earliest=earliest, most=test_cutoffs or RICH_TESTS)
+    fit = _fit_cutoffs(test, span=span, step=step, earliest=earliest, most=max_cutoffs)
+    if test_cutoffs is None and len(fit) < max_cutoffs:
+        test = test[-1:]
+        fit = _fit_cutoffs(test, span=span, step=step, earliest=earliest, most=max_cutoffs)
+    if not fit:
+        spent = step * ((test_cutoffs or 1) - 1)
+        raise BadInput(_too_short(definition, start=start, end=shift(newest, span), test_span=spent))
+    calibration, newest_fit = shift(test[0], -span), fit[-1]
     stopping = tuple(cutoff for cutoff in fit if definition.horizon_of(cutoff).end <= newest_fit)
     later = _back(shift(newest, -span), step=step, earliest=shift(newest_fit, days(1)), most=max_cutoffs)
     return Split(
@@ -141,6 +152,11 @@ def _back(newest: datetime, *, step: timedelta, earliest: datetime, most: int) -
     if newest < earliest:
         return ()
     return tuple(cutoffs_back_from(newest, every=step, earliest=earliest))[-most:]
+
+
+def _fit_cutoffs(test: Cutoffs, *, span: timedelta, step: timedelta, earliest: datetime, most: int) -> Cutoffs:
+    """The cutoffs to fit on, two horizons before the oldest test cutoff: the calibration lies in between."""
+    return _back(shift(test[0], -2 * span), step=step, earliest=earliest, most=most) if test else ()
 
 
 def _too_short(definition: ChurnDefinition, *, start: datetime, end: datetime, test_span: timedelta) -> str:

@@ -1,7 +1,6 @@
 """The test: our model and its baselines on the same later rows, which none of them has seen."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,19 +40,39 @@ class Trial:
         """The model's metric minus the baseline's, on the same bootstrap draws."""
         return difference(self.ours, self.evaluations[baseline], metric=metric)
 
-    def to_json(self) -> dict[str, Any]:  # Any: JSON
-        """Every metric of every model with the ends of its interval; what is missing is null, with the reason."""
-        return {
-            name: {metric: _to_json(estimate) for metric, estimate in evaluation.estimates.items()}
-            for name, evaluation in self.evaluations.items()
-        }
+    def quality(self) -> dict[str, float]:
+        """The model's metrics, each with `_low` and `_high`, the ends of its interval; missing ones are left out."""
+        found = {name: estimate for name, estimate in self.ours.estimates.items() if not estimate.missing_because}
+        return {name + end: value for name in found for end, value in _ends(found[name]).items()}
+
+    def baselines(self) -> dict[str, float]:
+        """Each `baseline_metric`, and what the model gains as `gain_metric_over_baseline`, with the interval's ends."""
+        found = {}
+        for name in self.evaluations.keys() - {OURS}:
+            for metric, estimate in self.evaluations[name].estimates.items():
+                if not estimate.missing_because:
+                    found[f"{name}_{metric}"] = estimate.value
+            for metric in ("auc", "log_loss"):
+                gain = self.gain(name, metric=metric)
+                if not gain.missing_because:
+                    found |= {f"gain_{metric}_over_{name}{end}": value for end, value in _ends(gain).items()}
+        return dict(sorted(found.items()))
 
 
 def hold_trial(
-    model: ChurnModel, baselines: dict[str, FittedBaseline], test: TrainingSet, *, seed: int, replicates: int
+    model: ChurnModel,
+    baselines: dict[str, FittedBaseline],
+    test: TrainingSet,
+    *,
+    seed: int,
+    replicates: int,
+    dates: tuple[str, ...] = (),
 ) -> Trial:
-    """Everybody's predictions on the test rows, evaluated on the same draws of users."""
-    rows = test.rows
+    """Everybody's predictions on the test rows, evaluated on the same draws of users.
+
+    `dates` names features of the cutoff itself, which the baselines were not given.
+    """
+    rows = test.rows_without(dates)
     probabilities = {OURS: model.predict_proba(test.frame)[:, 1]}
     scores = {OURS: model.margin(test.frame)}
     for name, baseline in baselines.items():
@@ -82,7 +101,5 @@ def importance_by_family(
     return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _to_json(estimate: Estimate) -> dict[str, float | str | None]:
-    if estimate.missing_because:
-        return {"value": None, "missing_because": estimate.missing_because}
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+def _ends(estimate: Estimate) -> dict[str, float]:
+    return {"": estimate.value, "_low": estimate.low, "_high": estimate.high}

@@ -101,10 +101,14 @@ def _better_than_rules(trial: Trial) -> Iterator[Finding]:
     for name, owner in (("last_seen_rule", "your inactivity rule"), ("rfm", "an RFM score")):
         gain, theirs = trial.gain(name, metric="auc"), trial.evaluations[name]["auc"]
         words = f"(AUC {theirs.value:.3f} against our {ours.value:.3f}, difference {_signed(gain)})"
-        if gain.low <= 0 or gain.value < LEAST_GAIN:
-            yield Finding(f"{name}_as_good", f"{owner} is as good {words}.", Decision.DO_NOT)
-        else:
+        loss = trial.gain(name, metric="log_loss")
+        if gain.low > 0 and gain.value >= LEAST_GAIN:
             yield Finding(f"better_than_{name}", f"better than {owner} {words}.", Decision.DEPLOY)
+        elif loss.high < 0:
+            better = f"the probabilities are better all the same (log loss {_signed(loss, digits=4)})"
+            yield Finding(f"{name}_ranks_as_well", f"{owner} ranks as well {words}; {better}.", Decision.WITH_CARE)
+        else:
+            yield Finding(f"{name}_as_good", f"{owner} is as good {words}.", Decision.DO_NOT)
 
 
 def _against_regression(trial: Trial) -> Iterator[Finding]:

@@ -1,0 +1,157 @@
+"""One MLflow run for each training: what went in, how good it came out, and the model, registered.
+
+A model whose verdict is "do not deploy" is registered as challenger and does not serve, unless it is asked for.
+Promotion is the very last step, so that whatever goes wrong before leaves the champion as it was.
+MLflow costs seconds to import, so it is imported inside functions.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from features.windows import iso, to_microseconds
+from models import bundle
+from models.registry import Registry, quiet_mlflow
+from training.report import report
+from training.run import Training
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "holdfast"
+EXAMPLE_ROWS = 5
+STEPS = 4
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Where a training is to be found: its run, its version in the registry, and whether that one serves now."""
+
+    run_id: str
+    version: str
+    promoted: bool
+
+
+def record(
+    training: Training,
+    registry: Registry,
+    *,
+    artifacts: str,
+    source: str,
+    promote: bool | None = None,
+    on_progress: OnProgress | None = None,
+) -> Recorded:
+    """The training as a finished run and a registered version, promoted if the verdict allows it.
+
+    `artifacts` is the address of the folder for pictures and bundles, `source` names the event log. `promote` true
+    makes the version champion whatever the verdict, false never. When anything fails the run is marked as failed (or
+    killed, when the user interrupted) and the champion stays.
+    """
+    tell = on_progress or _tell_nobody
+    with quiet_mlflow(registry.tracking_uri) as client, tempfile.TemporaryDirectory() as scratch:
+        tell(0, STEPS)
+        with _run(client, training, artifacts=artifacts) as run_id:
+            _log_facts(client, run_id, training=training, source=source)
+            tell(1, STEPS)
+            _log_pages(client, run_id, training=training, folder=Path(scratch) / "pages")
+            tell(2, STEPS)
+            saved = Path(scratch) / "bundle"
+            bundle.save(training.bundle, saved, golden=training.golden)
+            version = registry.register(saved, run_id=run_id, input_example=training.golden.head(EXAMPLE_ROWS))
+            tell(3, STEPS)
+    wanted = training.verdict.may_be_promoted if promote is None else promote
+    if wanted:
+        registry.promote(version)
+    else:
+        registry.challenge(version)
+    tell(STEPS, STEPS)
+    return Recorded(run_id, version, promoted=wanted)
+
+
+@contextmanager
+def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> Iterator[str]:
+    """The id of a new run, which is marked as finished, failed or killed when the block is left."""
+    started = to_microseconds(training.trained_at) // 1000
+    name = f"churn {iso(training.trained_at)[:19]}"
+    run = client.create_run(_experiment(client, artifacts), start_time=started, tags=_tags(training), run_name=name)
+    run_id = str(run.info.run_id)
+    try:
+        yield run_id
+    except Exception:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    except BaseException:  # an interrupt
+        client.set_terminated(run_id, "KILLED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+def _experiment(client: "MlflowClient", artifacts: str) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+
+
+def _tags(training: Training) -> dict[str, str]:
+    return {
+        "definition_id": training.definition.id,
+        "definition": training.definition.says(),
+        "feature_fingerprint": training.features.fingerprint,
+        "code_version": training.code_version,
+        "log_version": str(training.log_version),
+        "verdict": str(training.verdict.decision),
+    }
+
+
+def _log_facts(client: "MlflowClient", run_id: str, *, training: Training, source: str) -> None:
+    """Parameters, metrics with the ends of their intervals, and the data set."""
+    from mlflow.entities import Metric, Param  # noqa: PLC0415 - costs seconds
+
+    at = to_microseconds(training.trained_at) // 1000
+    settings = training.definition.to_json() | asdict(training.settings) | {"recipe": training.recipe.says()}
+    rows = {f"{step}_{name}": value for step, facts in training.steps.items() for name, value in facts.known().items()}
+    figures = training.trial.quality() | training.trial.baselines() | rows
+    client.log_batch(
+        run_id,
+        params=[Param(name, str(value)) for name, value in settings.items()],
+        metrics=[Metric(name, value, at, 0) for name, value in figures.items()],
+    )
+    _log_data_set(client, run_id, training=training, source=source)
+
+
+def _log_data_set(client: "MlflowClient", run_id: str, *, training: Training, source: str) -> None:
+    """Which version of the log was read, so that the training set can be built again."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - costs seconds
+
+    where = {"uri": source, "version": training.log_version}
+    profile = {"rows": training.steps["fit"].rows, "features": len(training.features)}
+    data_set = Dataset(
+        name="event log",
+        digest=f"v{training.log_version}",
+        source_type="delta",
+        source=json.dumps(where),
+        profile=json.dumps(profile),
+    )
+    client.log_inputs(run_id, [DatasetInput(data_set, [InputTag("mlflow.data.context", "training")])])
+
+
+def _log_pages(client: "MlflowClient", run_id: str, *, training: Training, folder: Path) -> None:
+    """The report, the exact cutoffs and the pictures."""
+    from training.plots import figures  # noqa: PLC0415 - matplotlib costs half a second
+
+    folder.mkdir()
+    (folder / "report.txt").write_text(report(training) + "\n", encoding="utf-8")
+    (folder / "cutoffs.json").write_text(json.dumps(training.split.to_json(), indent=1), encoding="utf-8")
+    for name, figure in figures(training).items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
+    client.log_artifacts(run_id, str(folder))
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    """Progress that nobody asked for."""
