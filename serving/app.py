@@ -45,8 +45,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.store = store
-    for routes in (scores, at_risk, model, health):
-        app.include_router(routes.router)
+    routers = (scores.score_router, scores.router, at_risk.router, model.router, health.router)
+    # Put first and flat: an included router would be searched anew for every request, after the documentation.
+    app.router.routes[:0] = [route for router in routers for route in router.routes]
     add_problem_handlers(app)
     app.add_middleware(Door, keyring=Keyring(store, memory_seconds=settings.key_memory_seconds), settings=settings)
     _document(app)

@@ -4,23 +4,22 @@ Pure ASGI, so that nothing is parsed for a caller who may not ask, and so that i
 """
 
 import asyncio
-import logging
 import re
+import secrets
+import sys
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.auth import Keyring
-from serving.problems import problem, problem_of
+from serving.problems import problem_of, unforeseen
 from serving.refusals import RefusedError
 from serving.settings import ServiceSettings
 
 PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/docs", "/redoc", "/openapi.json"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
-_access_log = logging.getLogger("holdfast.access")
 
 
 class Door:
@@ -41,14 +40,12 @@ class Door:
         # A dictionary of its own: a server may hand the same one to all requests.
         scope["state"] = {**scope.get("state", {}), "request_id": visit.request_id}
         try:
-            receive = await self._admit(scope, headers, receive)
+            await self._app(scope, await self._admit(scope, headers, receive), visit.send)
         except Exception as error:  # noqa: BLE001 (known errors become problems; others go on to the server's log)
             await _refuse(error, scope, receive, visit)
-        else:
-            await self._app(scope, receive, visit.send)
         finally:
             if self._settings.access_log:
-                visit.log(scope)
+                sys.stderr.write(visit.line(scope))  # not through logging, which costs a tenth of a request
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         if scope["path"] not in PUBLIC_PATHS:
@@ -85,43 +82,40 @@ class _Visit:
         self.request_id = request_id
         self._send = send
         self._started = time.perf_counter()
-        self._status = 0
+        self.status = 0  # until the response has begun
         self._bytes = 0
 
     async def send(self, message: Message) -> None:
         """Pass a message of the response on."""
         if message["type"] == "http.response.start":
-            self._status = message["status"]
+            self.status = message["status"]
             message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
         elif message["type"] == "http.response.body":
             self._bytes += len(message.get("body", b""))
         await self._send(message)
 
-    def log(self, scope: Scope) -> None:
+    def line(self, scope: Scope) -> str:
         """One line: the route's pattern instead of the path, because a path holds a user's id; never the key."""
         route: Any = scope.get("route")  # Any: whatever the router put there
-        _access_log.info(
-            "event=request method=%s route=%s status=%d ms=%.2f bytes=%d request_id=%s",
-            scope["method"],
-            getattr(route, "path_format", "-"),
-            self._status,
-            (time.perf_counter() - self._started) * 1000,
-            self._bytes,
-            self.request_id,
+        milliseconds = (time.perf_counter() - self._started) * 1000
+        return (
+            f"time={datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
+            f"route={getattr(route, 'path_format', '-')} status={self.status} ms={milliseconds:.2f} "
+            f"bytes={self._bytes} request_id={self.request_id}\n"
         )
 
 
 def _request_id(headers: dict[bytes, bytes]) -> str:
     given = headers.get(b"x-request-id", b"")
-    return given.decode() if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
 async def _refuse(error: Exception, scope: Scope, receive: Receive, visit: _Visit) -> None:
     response = problem_of(error)
+    if visit.status == 0:
+        await (response or unforeseen())(scope, receive, visit.send)
     if response is None:
-        await problem("internal_error", "the service failed; the log has the details.")(scope, receive, visit.send)
         raise error
-    await response(scope, receive, visit.send)
 
 
 def _check_kind(scope: Scope, headers: dict[bytes, bytes]) -> None:

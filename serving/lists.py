@@ -4,11 +4,17 @@ import csv
 import io
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 
+from features.errors import BadInput
 from features.windows import iso
 from serving.store import StoredScore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = (
     "user_id",
@@ -59,3 +65,35 @@ def list_row(score: StoredScore) -> tuple[Cell, ...]:
         facts.model_version,
         facts.definition_id,
     )
+
+
+def write_table(table: "pa.Table", path: Path) -> None:
+    """Write a table to a `.csv` (each cell safe to open in a spreadsheet) or `.parquet` file, whole or not at all.
+
+    Raises `BadInput` for another ending.
+    """
+    if path.suffix not in _WRITERS:
+        raise BadInput(
+            f"{path}: a list is written as .csv or .parquet, as its name says; got {path.suffix or 'no ending'}."
+        )
+    unfinished = path.with_name(path.name + ".unfinished")
+    try:
+        _WRITERS[path.suffix](table, unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_csv(table: "pa.Table", path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = (tuple(row.values()) for batch in table.to_batches(max_chunksize=10_000) for row in batch.to_pylist())
+        file.writelines(csv_lines(rows, columns=table.column_names))
+
+
+def _write_parquet(table: "pa.Table", path: Path) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415 (the service lists users without it)
+
+    pq.write_table(table, path)
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}

@@ -63,7 +63,6 @@ def add_problem_handlers(app: FastAPI) -> None:
         app.add_exception_handler(error, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def problem_of(error: Exception) -> Response | None:
@@ -77,6 +76,11 @@ def problem_of(error: Exception) -> Response | None:
             _log.error("event=store_unavailable error=%s", type(error).__name__)
             return problem("store_unavailable", "the score store cannot be read at the moment; try again.")
     return None
+
+
+def unforeseen() -> Response:
+    """The problem that an error is which nobody foresaw; says nothing of its inside."""
+    return problem("internal_error", _MESSAGES["internal_error"])
 
 
 def problem(
@@ -146,7 +150,3 @@ _MESSAGES = {
     "unsupported_media_type": "the body is of a kind that is not taken; expected application/json.",
     "internal_error": "the service failed; the log has the details under this request id.",
 }
-
-
-async def _unexpected(_request: Request, _error: Exception) -> Response:
-    return problem("internal_error", _MESSAGES["internal_error"])

@@ -141,6 +141,20 @@ class FeatureOut(Out):
     sentence: str = Field(examples=["last seen {:.0f} days ago"])
 
 
+class FindingOut(Out):
+    """One ground of the verdict."""
+
+    code: str = Field(examples=["beats_baselines"])
+    sentence: str
+
+
+class VerdictOut(Out):
+    """Whether the model is worth using."""
+
+    decision: str = Field(examples=["deploy"])
+    reasons: list[FindingOut]
+
+
 class DefinitionOut(Out):
     """What churn means here."""
 
@@ -161,7 +175,7 @@ class ModelOut(Out):
     trained_at: Instant | None
     definition: DefinitionOut
     quality: list[QualityOut]
-    verdict: str | None = Field(description="Whether the model is worth using, in words.")
+    verdict: VerdictOut | None
     features: list[FeatureOut]
     feature_fingerprint: str = Field(examples=["fs-0a1b2c3d4e5f"])
     run_id: RunId

@@ -1,0 +1,194 @@
+"""A stored score's requests per second beside a bare FastAPI and a bare Starlette, one worker each, in one run.
+
+    python benchmarks/serving/lookup.py --users 1000000 --seconds 8
+
+Needs `wrk` (a Debian and Homebrew package). Each server runs alone; the rounds are interleaved, so that a busy
+moment of the machine hits all of them, and the best round of each counts.
+"""
+
+import argparse
+import random
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from features.windows import Interval, days
+from serving.store import RunFacts, Score, ScoreStore
+
+HERE = Path(__file__).parent
+CUTOFF = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason as long as real ones are."""
+
+    code: str
+    sentence: str
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What wrk measured in one round."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+
+
+REASONS = (
+    Reason("recency", "last seen 24 days ago, where 3 is usual", 0.81),
+    Reason("activity", "active on 2 of the last 28 days", 0.4),
+    Reason("spend", "12% of the quarter's spend fell in the last 28 days", -0.1),
+)
+PATHS = {"FastAPI hello-world": "/", "Starlette hello-world": "/", "Holdfast, stored score": None}
+
+
+def main() -> None:
+    """Fill a store, load each server in turns, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--users", type=int, default=1_000_000, help="scores in the store (default 1,000,000)")
+    parser.add_argument("--seconds", type=int, default=8, help="length of a round (default 8)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each server (default 3)")
+    parser.add_argument("--connections", type=int, default=32, help="open connections (default 32)")
+    parser.add_argument("--store", type=Path, help="keep the store in this folder and use it again")
+    asked = parser.parse_args()
+    if shutil.which("wrk") is None:
+        sys.exit(
+            "this benchmark needs the load client wrk: install it with `apt-get install wrk` or `brew install wrk`."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        store = asked.store or Path(folder)
+        token = fill(f"sqlite:///{store / 'store.db'}", users=asked.users)
+        script = write_script(Path(folder) / "users.lua", users=asked.users)
+        figures = measure(asked, store=store, token=token, script=script)
+    print_table(figures)
+
+
+def fill(url: str, *, users: int) -> str:
+    """A key for a store that holds so many scores; prints how long the run took to write."""
+    store = ScoreStore.open(url)
+    run = store.current_run()
+    if run is None or run.users != users:
+        started = time.perf_counter()
+        facts = RunFacts(CUTOFF, Interval(CUTOFF, CUTOFF + days(30)), CUTOFF + days(7), "1", "churn-benchmark", {})
+        dice = random.Random(1)  # noqa: S311 (figures, not secrets)
+        scores = (Score(f"user-{i:07d}", dice.random(), 50.0, "high", REASONS) for i in range(users))
+        store.write_run(facts, scores, now=CUTOFF)
+        print(f"wrote a run of {users:,} scores in {time.perf_counter() - started:.1f} s")
+    key = store.create_key("benchmark", ["scores:read"], now=datetime.now(UTC))
+    store.close()
+    return key.token
+
+
+def write_script(path: Path, *, users: int) -> Path:
+    """The script that makes wrk ask for random users."""
+    path.write_text(
+        "request = function()\n"
+        f'  return wrk.format("GET", string.format("/v1/users/user-%07d/score", math.random(0, {users - 1})))\n'
+        "end\n"
+    )
+    return path
+
+
+def measure(asked: argparse.Namespace, *, store: Path, token: str, script: Path) -> dict[str, list[Figure]]:
+    """The rounds of each server, by name."""
+    figures: dict[str, list[Figure]] = {name: [] for name in PATHS}
+    for _ in range(asked.rounds):
+        for name, path in PATHS.items():
+            with serving(name, store=store) as port:
+                target = f"http://127.0.0.1:{port}{path or '/'}"
+                extra = [] if path else ["-s", str(script), "-H", f"Authorization: Bearer {token}"]
+                load(target, extra, seconds=1, connections=asked.connections)  # warm up
+                figures[name].append(load(target, extra, seconds=asked.seconds, connections=asked.connections))
+    return figures
+
+
+@contextmanager
+def serving(name: str, *, store: Path) -> Iterator[int]:
+    """The port of a running server, one worker."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(HERE / "servers.py"), name, str(port), f"sqlite:///{store / 'store.db'}"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_for(port: int) -> None:
+    """Return when the server answers."""
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    sys.exit(f"the server on port {port} did not start")
+
+
+def load(target: str, extra: list[str], *, seconds: int, connections: int) -> Figure:
+    """One round of wrk with one thread."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *extra, target]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    return Figure(
+        per_second=float(found(r"Requests/sec:\s+([\d.]+)", text)),
+        p50_ms=milliseconds(found(r"50%\s+(\S+)", text)),
+        p99_ms=milliseconds(found(r"99%\s+(\S+)", text)),
+        failed=int(bad[1]) if bad else 0,
+    )
+
+
+def found(pattern: str, text: str) -> str:
+    """The first group of a pattern that must be there."""
+    match = re.search(pattern, text)
+    if match is None:
+        sys.exit(f"wrk printed something unexpected:\n{text}")
+    return match[1]
+
+
+def milliseconds(text: str) -> float:
+    """What wrk prints for a latency.
+
+    >>> milliseconds("850.00us"), milliseconds("1.25ms")
+    (0.85, 1.25)
+    """
+    for unit, factor in (("us", 0.001), ("ms", 1.0), ("s", 1000.0)):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * factor
+    sys.exit(f"wrk printed a latency that is none: {text}")
+
+
+def print_table(figures: dict[str, list[Figure]]) -> None:
+    """The best round of each server, and its ratio to the bare FastAPI of the same run."""
+    limit = max(figures["FastAPI hello-world"], key=lambda figure: figure.per_second)
+    print("| server (one worker) | requests/s | of FastAPI hello-world | p50 ms | p99 ms | p99 of FastAPI's | failed |")
+    print("|---|---|---|---|---|---|---|")
+    for name, rounds in figures.items():
+        best = max(rounds, key=lambda figure: figure.per_second)
+        print(
+            f"| {name} | {best.per_second:,.0f} | {best.per_second / limit.per_second:.0%} | {best.p50_ms:.1f} "
+            f"| {best.p99_ms:.1f} | {best.p99_ms / limit.p99_ms:.1f} times | {sum(figure.failed for figure in rounds)} |"
+        )
+
+
+if __name__ == "__main__":
+    main()

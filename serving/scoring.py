@@ -1,0 +1,209 @@
+"""Tonight's batch: everybody in the population at a cutoff gets a score, a place among the others, and reasons."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from features.errors import Damaged, NotReady
+from features.plan import make_plan
+from features.snapshots import Bucketed, Snapshots, map_buckets, of_events, stack
+from features.user_events import UserEvents
+from features.windows import days, iso, to_microseconds
+from models.bundle import Bundle
+from models.definition import ChurnDefinition
+from models.reasons import Reason, explain
+from models.tiers import Tier, TierRule, percentiles
+from serving.store.records import RunFacts, Score
+
+CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
+SHORTEST_VALIDITY = days(7)
+DEFAULT_TIERS = TierRule()
+OnProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps there are
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPopulation:
+    """Everybody's scores at one cutoff, sorted by user, and who is known but was not in the population."""
+
+    facts: RunFacts
+    user_ids: NDArray[np.object_]
+    churn_probability: NDArray[np.float64]  # 0 to 1, calibrated
+    percentile: NDArray[np.float64]  # 0 to 100, 100 most at risk
+    risk_tier: list[Tier]
+    reasons: list[tuple[Reason, ...]]  # strongest first
+    outside: list[str]
+
+    def __len__(self) -> int:
+        return len(self.user_ids)
+
+    def scores(self) -> Iterator[Score]:
+        """One record a user, as `ScoreStore.write_run` takes them."""
+        columns = (self.user_ids.tolist(), self.churn_probability.tolist(), self.percentile.tolist())
+        for user_id, probability, percentile, tier, reasons in zip(*columns, self.risk_tier, self.reasons, strict=True):
+            yield Score(user_id, probability, percentile, tier, reasons)
+
+    def to_table(self) -> pa.Table:
+        """A row a user with the columns of `serving.lists.COLUMNS`; times are ISO 8601 text, reasons sentences."""
+        facts = self.facts
+        shared = {
+            "cutoff": iso(facts.cutoff),
+            "horizon_start": iso(facts.horizon.start),
+            "horizon_end": iso(facts.horizon.end),
+            "model_version": facts.model_version,
+            "definition_id": facts.definition_id,
+        }
+        own: dict[str, pa.Array[Any]] = {  # Any: columns of several types
+            "user_id": pa.array(self.user_ids, pa.string()),
+            "churn_probability": pa.array(self.churn_probability),
+            "percentile": pa.array(self.percentile),
+            "tier": pa.array(self.risk_tier, pa.string()),
+            "reasons": pa.array(["; ".join(r.sentence for r in reasons) for reasons in self.reasons], pa.string()),
+        }
+        return pa.table({**own, **{name: pa.array([text] * len(self), pa.string()) for name, text in shared.items()}})
+
+
+def score_population(
+    log: Bucketed,
+    bundle: Bundle,
+    *,
+    cutoff: datetime,
+    model_version: str,
+    tiers: TierRule = DEFAULT_TIERS,
+    workers: int = 1,
+    on_progress: OnProgress | None = None,
+) -> ScoredPopulation:
+    """Scores of everybody active in the look-back before the cutoff.
+
+    Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
+    """
+    progress = on_progress or _silent
+    _check_fingerprint(bundle)
+    people, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
+    if not len(people):
+        days_back = bundle.definition.look_back.days
+        raise NotReady(
+            f"nobody was active in the {days_back} days before {iso(cutoff)}, so there is nobody to score; "
+            "choose a cutoff inside the time of the events."
+        )
+    margins, probabilities, reasons = _judge(bundle, people.matrix, progress=progress)
+    return ScoredPopulation(
+        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version),
+        user_ids=people.users,
+        churn_probability=probabilities,
+        percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
+        risk_tier=tiers.tiers(margins),
+        reasons=reasons,
+        outside=outside,
+    )
+
+
+def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str) -> RunFacts:
+    """What all scores of a run at this cutoff share."""
+    return RunFacts(
+        cutoff=cutoff,
+        horizon=bundle.definition.horizon_of(cutoff),
+        valid_until=valid_until(bundle.definition, cutoff=cutoff),
+        model_version=model_version,
+        definition_id=bundle.definition.id,
+        model=model_facts(bundle),
+    )
+
+
+def valid_until(definition: ChurnDefinition, *, cutoff: datetime) -> datetime:
+    """Until when a score may be acted on: the start of the horizon, but seven days at least, and its end at most.
+
+    The lead time is the time there is to act. Where it is short, a week of further events is what makes a score old.
+
+    >>> from features.windows import utc
+    >>> iso(valid_until(ChurnDefinition(lead_time=days(14)), cutoff=utc("2026-06-01")))
+    '2026-06-15T00:00:00Z'
+    >>> iso(valid_until(ChurnDefinition(lead_time=days(0)), cutoff=utc("2026-06-01")))
+    '2026-06-08T00:00:00Z'
+    """
+    horizon = definition.horizon_of(cutoff)
+    return min(horizon.end, max(horizon.start, cutoff + SHORTEST_VALIDITY))
+
+
+def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON
+    """What `GET /v1/model` tells, so that the service needs no model to tell it."""
+    definition = bundle.definition.to_json()
+    return {
+        "trained_at": bundle.facts.get("trained_at"),
+        "definition": {
+            "id": bundle.definition.id,
+            "sentence": bundle.definition.says(),
+            **{name: definition[name] for name in ("activity", "look_back", "lead_time", "horizon")},
+        },
+        "quality": _quality(bundle.facts.get("quality", {})),
+        "verdict": bundle.facts.get("verdict"),
+        "features": [
+            {"name": feature.name, "family": feature.family, "sentence": feature.sentence}
+            for feature in bundle.features.features
+        ],
+        "feature_fingerprint": bundle.features.fingerprint,
+    }
+
+
+def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
+    """The metrics of a training with their intervals: `{"auc": …, "auc_low": …, "auc_high": …}` as records."""
+    names = [name for name in found if not name.endswith(("_low", "_high"))]
+    return [
+        {"metric": name, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
+        for name in names
+    ]
+
+
+def _check_fingerprint(bundle: Bundle) -> None:
+    trained_with = bundle.facts.get("feature_fingerprint", bundle.features.fingerprint)
+    if trained_with != bundle.features.fingerprint:
+        raise Damaged(
+            f"the model was trained with the features {trained_with}, its bundle holds {bundle.features.fingerprint}: "
+            "they are not the same. Train again with `holdfast train`."
+        )
+
+
+def _population(
+    log: Bucketed, bundle: Bundle, *, cutoff: datetime, workers: int, progress: OnProgress
+) -> tuple[Snapshots, list[str]]:
+    """The features of the population, and the known users outside it, in one pass over the log."""
+    plan, names, population = make_plan(bundle.features), bundle.features.names, bundle.definition.population
+
+    def of_bucket(events: UserEvents) -> tuple[Snapshots, list[str]]:
+        inside = of_events(events, plan, names, cutoffs=[cutoff], population=population)
+        return inside, sorted(_known(events, cutoff=cutoff) - set(inside.users))
+
+    pieces = map_buckets(
+        log, of_bucket, workers=workers, on_progress=lambda done, of: progress("reading events", done, of)
+    )
+    people = stack([snapshots for snapshots, _ in pieces], names=names)
+    return people, [user for _, others in pieces for user in others]
+
+
+def _known(events: UserEvents, *, cutoff: datetime) -> set[str]:
+    """The users with an event before the cutoff."""
+    first = events.times[events.offsets[:-1]]
+    before = np.flatnonzero(first < to_microseconds(cutoff))
+    return {events.user_ids[place] for place in before}
+
+
+def _judge(
+    bundle: Bundle, matrix: NDArray[np.float64], *, progress: OnProgress
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[Reason, ...]]]:
+    """Margins, calibrated probabilities and reasons, chunk by chunk."""
+    margins, probabilities, reasons = np.empty(len(matrix)), np.empty(len(matrix)), list[tuple[Reason, ...]]()
+    for start in range(0, len(matrix), CHUNK_USERS):
+        rows = slice(start, start + CHUNK_USERS)
+        margins[rows] = bundle.model.margin(matrix[rows])
+        probabilities[rows] = bundle.model.predict_proba(matrix[rows])[:, 1]
+        reasons.extend(explain(bundle.model, bundle.features, matrix[rows]))
+        progress("scoring users", min(start + CHUNK_USERS, len(matrix)), len(matrix))
+    return margins, probabilities, reasons
+
+
+def _silent(_what: str, _done: int, _of: int) -> None:
+    """Nobody asked for progress."""
