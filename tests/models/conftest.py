@@ -68,13 +68,13 @@ def population(users: int, *, seed: int = 0) -> Population:
 
 @pytest.fixture(scope="session")
 def people() -> Population:
-    return population(3000)
+    return population(1500)
 
 
 @pytest.fixture(scope="session")
 def model(people: Population) -> ChurnModel:
-    known, later = people.part(slice(2000)), people.part(slice(2000, None))
-    fitted = ChurnModel(n_estimators=40, booster_only=("season_sine",)).fit(known.rows, known.churned)
+    known, later = people.part(slice(1000)), people.part(slice(1000, None))
+    fitted = ChurnModel(n_estimators=30, booster_only=("season_sine",)).fit(known.rows, known.churned)
     return fitted.calibrate(later.rows, later.churned, kind="platt")
 
 

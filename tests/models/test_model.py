@@ -23,7 +23,7 @@ def test_scikit_learn_finds_what_it_expects_of_a_classifier(estimator: ChurnMode
 
 
 def test_the_model_ranks_users_it_has_not_seen(model: ChurnModel, people: Any) -> None:
-    later = people.part(slice(2000, None))
+    later = people.part(slice(1000, None))
     assert roc_auc_score(later.churned, model.predict_proba(later.rows)[:, 1]) > 0.8
 
 
@@ -118,7 +118,7 @@ def test_input_is_never_changed(people: Any, model: ChurnModel) -> None:
 def test_contributions_add_up_to_the_margin(people: Any, weight: float) -> None:
     fitted = ChurnModel(n_estimators=30, booster_weight=weight).fit(people.rows, people.churned)
     contributions = fitted.contributions(people.rows)
-    assert contributions.shape == (3000, 7)
+    assert contributions.shape == (1500, 7)
     np.testing.assert_allclose(contributions.sum(axis=1), fitted.margin(people.rows), rtol=1e-9, atol=1e-12)
 
 
@@ -128,12 +128,12 @@ def test_contributions_of_the_regression_are_centred_on_the_training_mean(people
 
 
 @settings(max_examples=25, deadline=None)
-@given(start=st.integers(0, 2900), size=st.integers(1, 90))
+@given(start=st.integers(0, 1400), size=st.integers(1, 90))
 def test_a_row_alone_and_in_a_batch_have_the_same_bits(model: ChurnModel, people: Any, start: int, size: int) -> None:
-    everybody = people.rows.to_numpy()
-    batch = slice(start, start + size)
-    assert (model.predict_proba(everybody[batch]) == model.predict_proba(everybody)[batch]).all()
-    assert (model.contributions(everybody[batch]) == model.contributions(everybody)[batch]).all()
+    everybody = people.rows.to_numpy()[start : start + 90]
+    batch = everybody[:size]
+    assert (model.predict_proba(batch) == model.predict_proba(everybody)[:size]).all()
+    assert (model.contributions(batch) == model.contributions(everybody)[:size]).all()
 
 
 def test_a_feature_for_the_booster_only_has_a_flat_curve(model: ChurnModel) -> None:
@@ -148,14 +148,14 @@ def test_an_unknown_name_for_the_booster_only_is_refused(people: Any) -> None:
 
 
 def test_later_time_stops_the_booster_early(people: Any) -> None:
-    noise = np.random.default_rng(1).integers(0, 2, 3000)
+    noise = np.random.default_rng(1).integers(0, 2, 1500)
     fitted = ChurnModel(learning_rate=0.3, reg_lambda=0.0, n_seeds=1, min_child_samples=5)
-    fitted.fit(people.rows[:1500], noise[:1500], validation=(people.rows[1500:], noise[1500:]))
+    fitted.fit(people.rows[:750], noise[:750], validation=(people.rows[750:], noise[750:]))
     assert fitted.facts_.trees[0] < 50
 
 
 def test_leaves_shrink_with_little_data(people: Any) -> None:
-    assert ChurnModel(n_estimators=5).fit(people.rows, people.churned).facts_.rows_per_leaf == 75
+    assert ChurnModel(n_estimators=5).fit(people.rows, people.churned).facts_.rows_per_leaf == 37
 
 
 def test_a_regression_worse_than_a_constant_is_left_out_and_it_is_recorded(
