@@ -1,11 +1,13 @@
 """The training in a page of plain text: what was learnt from what, how good it is beside simple rules, the verdict."""
 
 from collections.abc import Iterator
+from textwrap import wrap
 
 from training.metrics import Estimate
 from training.run import Training
 from training.trial import NAMES, OURS
 
+WIDTH = 110
 SHOWN = {
     "auc": "AUC",
     "pr_auc": "PR-AUC",
@@ -43,7 +45,10 @@ def report(training: Training) -> str:
 
 
 def _heading(title: str, lines: list[str]) -> str:
-    return "\n".join([title, "=" * len(title), *lines])
+    wrapped = [
+        part for line in lines for part in (wrap(line, WIDTH, subsequent_indent="  ") if len(line) > WIDTH else [line])
+    ]
+    return "\n".join([title, "=" * len(title), *wrapped])
 
 
 def _data(training: Training) -> list[str]:

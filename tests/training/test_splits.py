@@ -45,7 +45,17 @@ def test_a_short_horizon_is_looked_at_every_two_days() -> None:
 def test_a_long_history_is_bounded_to_the_newest_sixty_cutoffs() -> None:
     split = plan(MONTH, start=utc("2010-01-01"), end=utc("2018-01-01"))
     assert len(split.fit) == 60
-    assert _days(split.fit)[-1] == "2017-10-03"
+    assert _days(split.fit)[-1] == "2017-09-12"
+
+
+def test_a_long_history_is_tested_on_four_cutoffs_and_a_short_one_on_one() -> None:
+    assert _days(plan(MONTH, start=utc("2010-01-01"), end=utc("2018-01-01")).test) == [
+        "2017-11-11",
+        "2017-11-18",
+        "2017-11-25",
+        "2017-12-02",
+    ]
+    assert len(plan(MONTH, **YEAR).test) == 1
 
 
 def test_several_test_cutoffs_push_calibration_before_the_oldest() -> None:

@@ -1,0 +1,75 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from features.user_events import UserEvents
+from features.windows import days, to_microseconds, utc
+from models.definition import ChurnDefinition
+from training.baselines import LastSeen, Rfm, Rows, SimpleFacts, fit_baselines, simple_facts
+
+MONTH = ChurnDefinition(activity=("purchase",), look_back=days(30), horizon=days(30))
+
+
+def _facts(events: UserEvents, *users: str) -> SimpleFacts:
+    cutoffs = np.full(len(users), to_microseconds(utc("2026-06-01")))
+    return simple_facts(events, MONTH, users=np.array(users, dtype=object), cutoffs=cutoffs)
+
+
+def test_rules_look_at_activity_in_the_look_back_only(events_of: Callable[..., UserEvents]) -> None:
+    events = events_of(
+        {
+            "ada": [("2026-04-01", "purchase"), ("2026-05-20", "purchase"), ("2026-05-25", "purchase")],
+            "bert": [("2026-05-02", "purchase"), ("2026-05-31", "newsletter"), ("2026-06-01", "purchase")],
+        }
+    )
+    found = _facts(events, "bert", "ada")
+    assert found.recency_days.tolist() == [30.0, 7.0]
+    assert found.frequency.tolist() == [1.0, 2.0]
+
+
+def test_the_recency_of_a_user_without_activity_is_missing(events_of: Callable[..., UserEvents]) -> None:
+    events = events_of({"chen": [("2026-06-02", "purchase")]})
+    assert np.isnan(_facts(events, "chen").recency_days[0])
+
+
+def test_the_monetary_value_is_the_sum_of_the_look_back(events_of: Callable[..., UserEvents]) -> None:
+    events = events_of({"ada": [("2026-04-01", "purchase"), ("2026-05-20", "purchase"), ("2026-05-25", "purchase")]})
+    events.values[:] = [100.0, 5.0, np.nan]
+    assert _facts(events, "ada").monetary.tolist() == [5.0]
+
+
+def _rows(count: int, seed: int) -> tuple[Rows, np.ndarray]:
+    draws = np.random.default_rng(seed)
+    recency = draws.uniform(0, 30, count)
+    facts = SimpleFacts(recency, draws.poisson(5, count).astype(float), draws.exponential(size=count))
+    labels = (draws.uniform(0, 30, count) < recency).astype(float)
+    matrix = np.column_stack([recency, draws.normal(size=count), np.full(count, np.nan)])
+    return Rows(matrix, facts), labels
+
+
+def test_the_last_seen_rule_ranks_by_silence_alone() -> None:
+    rows, labels = _rows(50, 1)
+    scores = LastSeen().fit(rows, labels).score(rows)
+    assert np.argsort(scores).tolist() == np.argsort(rows.facts.recency_days).tolist()
+
+
+def test_the_rfm_score_runs_from_three_to_fifteen() -> None:
+    rows, labels = _rows(500, 1)
+    scores = -Rfm().fit(rows, labels).score(rows)
+    assert (scores.min(), scores.max()) == (3.0, 15.0)
+
+
+def test_every_baseline_gives_probabilities_at_the_level_of_the_calibration_rows() -> None:
+    older, later = _rows(2000, 1), _rows(2000, 2)
+    rare = later[1] * (np.random.default_rng(0).uniform(size=2000) < 0.5)
+    for name, baseline in fit_baselines(*older, calibration=(later[0], rare)).items():
+        probabilities = baseline.probabilities(later[0])
+        assert probabilities.mean() == pytest.approx(rare.mean(), abs=0.02), name
+        assert ((probabilities > 0) & (probabilities < 1)).all(), name
+
+
+def test_a_feature_that_is_always_missing_does_not_stop_the_regression() -> None:
+    rows, labels = _rows(300, 3)
+    baseline = fit_baselines(rows, labels, calibration=(rows, labels))["logistic_regression"]
+    assert np.isfinite(baseline.scores(rows)).all()

@@ -1,0 +1,114 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from features.errors import NotReady
+from models.bundle import load
+from models.registry import Registry, quiet_mlflow, sqlite_uri
+from training.run import Training
+from training.tracking import EXPERIMENT, Recorded, record
+from training.verdict import Decision, Finding, Verdict
+
+GOOD = Verdict(Decision.DEPLOY, (Finding("calibrated", "fine.", Decision.DEPLOY),))
+BAD = Verdict(Decision.DO_NOT, (Finding("rfm_as_good", "an RFM score is as good.", Decision.DO_NOT),))
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    """One MLflow database for all tests here: making one takes seconds."""
+    return Registry(sqlite_uri(tmp_path_factory.mktemp("tracking") / "mlflow.db"), "churn")
+
+
+@pytest.fixture(scope="module")
+def first_and_bad(registry: Registry, training: Training) -> Recorded:
+    """The first training of all, with a verdict against it; nothing serves after it."""
+    recorded = _record(replace(training, verdict=BAD), registry)
+    with pytest.raises(NotReady):
+        registry.champion()
+    return recorded
+
+
+@pytest.fixture(scope="module")
+def champion(registry: Registry, first_and_bad: Recorded, training: Training) -> Recorded:
+    assert not first_and_bad.promoted
+    return _record(replace(training, verdict=GOOD), registry)
+
+
+def test_before_any_good_model_nothing_serves(first_and_bad: Recorded) -> None:
+    assert (first_and_bad.version, first_and_bad.promoted) == ("1", False)
+
+
+def _record(training: Training, registry: Registry, *, promote: bool | None = None) -> Recorded:
+    artifacts = (registry.champion_folder.parent / "artifacts").as_uri()
+    return record(training, registry, artifacts=artifacts, source="events", promote=promote)
+
+
+def _statuses(registry: Registry) -> list[str]:
+    with quiet_mlflow(registry.tracking_uri) as client:
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        return [run.info.status for run in client.search_runs([experiment.experiment_id])]
+
+
+def test_a_good_training_is_a_finished_run_and_the_champion(
+    registry: Registry, champion: Recorded, training: Training
+) -> None:
+    assert champion.promoted
+    assert registry.champion().version == champion.version
+    bundle = load(registry.champion().folder)
+    golden = training.golden
+    assert bundle.model.predict_proba(golden).tolist() == training.model.predict_proba(golden).tolist()
+
+
+def test_the_run_tells_what_went_in_and_how_good_it_came_out(
+    registry: Registry, champion: Recorded, training: Training
+) -> None:
+    with quiet_mlflow(registry.tracking_uri) as client:
+        run = client.get_run(champion.run_id)
+        pages = {page.path for page in client.list_artifacts(champion.run_id)}
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["auc_low"] <= run.data.metrics["auc"] <= run.data.metrics["auc_high"]
+    assert run.data.metrics["gain_auc_over_rfm"] == pytest.approx(training.trial.gain("rfm", metric="auc").value)
+    assert run.data.params["horizon"] == "14d"
+    assert run.data.tags["feature_fingerprint"] == training.features.fingerprint
+    assert json.loads(run.inputs.dataset_inputs[0].dataset.source)["version"] == training.log_version
+    assert {"report.txt", "cutoffs.json", "calibration.png", "gains.png"} <= pages
+
+
+def test_a_model_that_must_not_be_deployed_is_kept_beside_the_champion_without_a_word(
+    registry: Registry, champion: Recorded, training: Training, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = _record(replace(training, verdict=BAD), registry)
+    printed = capfd.readouterr()
+    assert not found.promoted
+    assert found.version != champion.version
+    assert registry.champion().version == champion.version
+    assert printed.out == printed.err == ""
+
+
+def test_the_caller_may_keep_a_good_model_back(registry: Registry, champion: Recorded, training: Training) -> None:
+    assert not _record(replace(training, verdict=GOOD), registry, promote=False).promoted
+    assert registry.champion().version == champion.version
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (OSError, "FAILED")])
+def test_an_interrupted_record_leaves_the_champion_and_marks_the_run(
+    registry: Registry, champion: Recorded, training: Training, error: type[BaseException], status: str
+) -> None:
+    before = _statuses(registry)
+
+    def stop(done: int, total: int) -> None:
+        if done == total - 2:
+            raise error
+
+    with pytest.raises(error):
+        record(
+            replace(training, verdict=GOOD),
+            registry,
+            artifacts=(registry.champion_folder.parent / "artifacts").as_uri(),
+            source="events",
+            on_progress=stop,
+        )
+    assert sorted(_statuses(registry)) == sorted([*before, status])
+    assert registry.champion().version == champion.version
