@@ -62,16 +62,17 @@ def read_events_of(user_id: str, paths: Sequence[Path]) -> UserEvents:
 def order_of(rows: pa.Table, users: IntArray) -> IntArray:
     """The order by user, time and event id, for rows whose users are coded in the order of their ids."""
     times = column(rows, "time").cast(pa.int64()).to_numpy()
-    order: IntArray = np.lexsort((times, users))
-    tied = np.flatnonzero((users[order[1:]] == users[order[:-1]]) & (times[order[1:]] == times[order[:-1]]))
-    if not len(tied):
+    keys = _user_and_time(users, times)
+    order: IntArray = np.lexsort((times, users)) if keys is None else np.argsort(keys)
+    tie = (users[order[1:]] == users[order[:-1]]) & (times[order[1:]] == times[order[:-1]])
+    if not tie.any():
         return order
-    tied = np.unique(order[np.concatenate([tied, tied + 1])])  # only these need their ids compared
-    ids = column(rows, "event_id").take(pa.array(tied))
-    ranks = np.zeros(rows.num_rows, dtype=np.int64)
-    ranks[tied] = pc.rank(ids, sort_keys="ascending", tiebreaker="dense").to_numpy().astype(np.int64)
-    by_rank: IntArray = np.lexsort((ranks, times, users))
-    return by_rank
+    tied = np.flatnonzero(np.append(tie, False) | np.append(False, tie))  # only these need their ids compared
+    among = order[tied]
+    ids = column(rows, "event_id").take(pa.array(among))
+    ranks = pc.rank(ids, sort_keys="ascending", tiebreaker="dense").to_numpy()
+    order[tied] = among[np.lexsort((ranks, times[among], users[among]))]
+    return order
 
 
 def user_codes(rows: pa.Table) -> IntArray:
@@ -91,6 +92,14 @@ def first_of_each(users: IntArray, event_ids: pa.Array) -> IntArray:
         return np.arange(len(event_ids), dtype=np.int64)
     keys = users * np.int64(len(coded.dictionary)) + coded.indices.to_numpy()
     return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def _user_and_time(users: IntArray, times: IntArray) -> IntArray | None:
+    """One number to sort by instead of two, which is several times faster; none when it would not fit 63 bits."""
+    if not len(users):
+        return users
+    start, span = int(times.min()), int(np.ptp(times)) + 1
+    return users * span + (times - start) if (int(users.max()) + 1) * span < 2**63 else None
 
 
 def _read(path: Path, *, columns: list[str]) -> pa.Table:

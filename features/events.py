@@ -83,13 +83,14 @@ class Batch:
         return int(self.good.num_rows + self.rejected.num_rows)
 
 
-def validate(raw: RawRows, *, rule: TimeRule, now: datetime) -> Batch:
+def validate(raw: RawRows, *, rule: TimeRule, now: datetime, rule_works: bool = False) -> Batch:
     """Every row either kept or rejected with the first reason found.
 
     Raises `BadInput` when it is the file that is wrong and not a row: a column of a type that cannot hold what it
-    should, or times none of which can be placed for want of a time zone or a format.
+    should, or times none of which can be placed for want of a time zone or a format. Earlier rows of the file that came
+    out good show that the rule works: then a time that it cannot read is the row's own fault.
     """
-    checks = _Checks(raw)
+    checks = _Checks(raw, rule_works=rule_works)
     arrays = [
         checks.text("user_id", required=True),
         checks.times("time", rule=rule, now=now, required=True),
@@ -116,8 +117,9 @@ class _Finding:
 class _Checks:
     """The checks of one batch: what they return is canonical, what they find is kept by row."""
 
-    def __init__(self, raw: RawRows) -> None:
+    def __init__(self, raw: RawRows, *, rule_works: bool) -> None:
         self.raw = raw
+        self.rule_works = rule_works
         self.findings = [_Finding("", "", "")]
         self.finding_of = np.zeros(len(raw.numbers), dtype=np.int64)  # a row's index into findings, 0 = nothing wrong
 
@@ -146,7 +148,8 @@ class _Checks:
         except (TypeError, pa.ArrowInvalid):
             raise BadInput(f"{self._subject(name)} is of type {column.type}; expected times.") from None
         problems = _with_range(read, now)
-        self._refuse_file(name, problems, rule)
+        if not self.rule_works:
+            self._refuse_file(name, problems, rule)
         for problem, sentence in _TIME_SENTENCES.items():
             self._reject(problems == problem, f"{problem}_{name}", name, sentence)
         missing = problems == "missing"

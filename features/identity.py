@@ -24,6 +24,7 @@ _P4 = np.uint64(0x85EBCA77C2B2AE63)
 _P5 = np.uint64(0x27D4EB2F165667C5)
 _MISSING = np.uint64(0x6D697373696E6721)  # stands for a missing value, which is not the same as 0
 _STRIPE = 32  # bytes
+_CRC32 = np.array([crc32(bytes([byte ^ 0xFF])) ^ 0xFF000000 for byte in range(256)], dtype=np.uint32)  # its table
 _HEX = np.frombuffer(b"0123456789abcdef", dtype=np.uint8)
 
 
@@ -38,9 +39,7 @@ def bucket_of(user_id: str, buckets: int) -> int:
 
 def buckets_of(user_ids: pa.Array, buckets: int) -> NDArray[np.int32]:
     """The bucket of every row."""
-    coded = user_ids.dictionary_encode()
-    of_user = np.array([bucket_of(user, buckets) for user in coded.dictionary.to_pylist()], dtype=np.int32)
-    return of_user[coded.indices.to_numpy()]
+    return (_crc32(*_text_buffers(user_ids)) % np.uint32(buckets)).astype(np.int32)
 
 
 def content_ids(rows: pa.Table, source: IntArray, users: IntArray) -> pa.Array:
@@ -127,6 +126,17 @@ def _hex_text(hashes: Hashes) -> pa.Array:
     _write_hex(hashes, text)
     offsets = np.arange(0, len(text) + 1, 16, dtype=np.int32)
     return pa.StringArray.from_buffers(len(hashes), pa.py_buffer(offsets), pa.py_buffer(text))
+
+
+@nb.njit(nogil=True, cache=True)
+def _crc32(starts: IntArray, content: Bytes) -> NDArray[np.uint32]:
+    sums = np.empty(len(starts) - 1, dtype=np.uint32)
+    for row in range(len(sums)):
+        rest = np.uint32(0xFFFFFFFF)
+        for place in range(starts[row], starts[row + 1]):
+            rest = _CRC32[np.uint8(rest ^ content[place])] ^ (rest >> np.uint32(8))
+        sums[row] = ~rest
+    return sums
 
 
 @nb.njit(nogil=True, cache=True)

@@ -45,7 +45,7 @@ def ingest(
     on_progress: Progress | None = None,
     stdin: BinaryIO | None = None,
 ) -> Ingested:
-    """Add the events of files, folders, globs or `-` (what `stdin` holds) to the log: all of them or, on an error, none.
+    """Add the events of files, folders, globs or `-` (what `stdin` holds) to the log; on an error none of them.
 
     Rows that break the contract go to a file in the folder `quarantine`. Each file is a source of its own: twins in
     one file are two events, and a file read twice counts once.
@@ -91,8 +91,10 @@ class _Counted:
 def _tables(
     file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
 ) -> Iterator[pa.Table]:
+    rule_works = False
     for raw in read(file, mapping, stdin=stdin):
-        batch = validate(raw, rule=mapping.rule, now=now)
+        batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works)
+        rule_works = rule_works or batch.good.num_rows > 0
         refused.add(batch.rejected)
         counted.add(batch, file.name)
         yield batch.good

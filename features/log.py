@@ -20,8 +20,10 @@ from features.commit import TABLE_SCHEMA, commit, file_name, room_on_disk
 from features.errors import BadInput, Damaged, NotReady
 from features.identity import bucket_of, column
 from features.staging import Finished, finish, finished, stage, staging_folder
-from features.summary import LogSummary, summarise
+from features.summary import KindSummary, LogSummary, summarise
 from features.user_events import UserEvents
+
+__all__ = ["Appended", "EventLog", "KindSummary", "LogSummary"]
 
 _BUCKETS = "holdfast.buckets"
 
@@ -97,9 +99,18 @@ class EventLog:
         """All events of a bucket's users."""
         return read_events(self._files[bucket])
 
+    def bucket_of(self, user_id: str) -> int:
+        """The bucket that a user's events are in, whether there are any or not."""
+        return bucket_of(user_id, self.buckets)
+
+    @property
+    def files(self) -> Sequence[tuple[Path, ...]]:
+        """The Parquet files of each bucket in this version, oldest first."""
+        return self._files
+
     def read_user(self, user_id: str) -> UserEvents:
         """The events of one user; no users when the log knows none by this id."""
-        return read_events_of(user_id, self._files[bucket_of(user_id, self.buckets)])
+        return read_events_of(user_id, self._files[self.bucket_of(user_id)])
 
     def has_user(self, user_id: str) -> bool:
         """Whether the log holds an event of this user."""
@@ -131,7 +142,7 @@ class EventLog:
 
     def _move_to_newest(self) -> None:
         newest = EventLog.open(self.path)
-        self.version, self._files = newest.version, newest._files
+        self.version, self._files = newest.version, newest.files
 
     def _finish(self, staged: Sequence[Path], folder: Path) -> list[Finished]:
         """Two buckets at a time: Arrow and NumPy let go of the interpreter for most of it."""

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 
 def from_columns(columns: Mapping[str, pa.Array], *, rows: int) -> pa.Array:
-    """A `map<string, string>` for each row from its columns, in the order of their names; what is missing is left out."""
+    """A `map<string, string>` a row from its columns, in the order of their names; what is missing is left out."""
     names = sorted(columns)
     if not names or not rows:
         return pa.MapArray.from_arrays(

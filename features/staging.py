@@ -75,7 +75,8 @@ def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> 
     with pa.memory_map(str(staged)) as spilled:
         rows = pa.ipc.open_stream(spilled).read_all().combine_chunks()
         rows = _with_ids(rows)
-        fresh = rows.take(pa.array(_fresh(rows, existing)))
+        chosen = _fresh(rows, existing)
+        fresh = rows if len(chosen) == rows.num_rows else rows.take(pa.array(chosen))
         duplicates = rows.num_rows - fresh.num_rows
         if not fresh.num_rows:
             return Finished(bucket, None, 0, duplicates)

@@ -16,7 +16,7 @@ LONGEST_RECORD = 1 << 20  # bytes; longer is a quote that was never closed, or n
 UNCLOSED = -1  # instead of a number of fields
 _BOM = b"\xef\xbb\xbf"
 _DELIMITERS = ",;\t|"
-_NO_QUOTES = 0  # a byte that text does not hold
+_NO_QUOTES = 256  # no byte
 _NEWLINE, _RETURN = 10, 13
 
 
@@ -28,6 +28,7 @@ class Records:
     ends: IntArray  # where each record ends, its line end included
     fields: IntArray  # how many fields each has; 0 = a blank line, UNCLOSED = a quote that nothing closes
     lines: IntArray  # the line on which each begins, from 1
+    heights: IntArray  # how many lines each has
     delimiter: str
 
     @property
@@ -56,7 +57,8 @@ def records(stream: IO[bytes], *, name: str, quoted: bool) -> Iterator[Records]:
         fresh = stream.read(BLOCK)
         block = rest + fresh
         if not delimiter:
-            block = block.removeprefix(_BOM)
+            place = len(_BOM) if block.startswith(_BOM) else 0
+            block = block[place:]
             delimiter = _delimiter(block[:LONGEST_RECORD].split(b"\n", 1)[0])
         text = np.frombuffer(block, dtype=np.uint8)
         ends, fields, newlines = _split(text, ord(delimiter), ord('"') if quoted else _NO_QUOTES, not fresh)
@@ -65,7 +67,7 @@ def records(stream: IO[bytes], *, name: str, quoted: bool) -> Iterator[Records]:
             raise BadInput(f"{name} line {line + newlines.sum()} is longer than a megabyte; expected lines of text.")
         _check_utf8(block[:used], name=name, line=line, place=place)
         if used:
-            yield Records(text[:used], ends, fields, line + np.cumsum(newlines) - newlines, delimiter)
+            yield Records(text[:used], ends, fields, line + np.cumsum(newlines) - newlines, newlines, delimiter)
         rest, line, place = block[used:], line + int(newlines.sum()), place + used
         if not fresh:
             return

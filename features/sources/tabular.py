@@ -1,4 +1,4 @@
-"""Files with a row an event: Parquet, CSV and NDJSON, in batches of bounded size, their columns mapped to the contract."""
+"""Files with a row an event, in batches of bounded size: Parquet, CSV and NDJSON, their columns named as we do."""
 
 import csv
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _ROWS = 1 << 18  # of a Parquet batch
 def read(file: SourceFile, mapping: Mapping, *, stdin: BinaryIO | None = None) -> Iterator[RawRows]:
     """The rows of a file, batch by batch; raises `BadInput` for what is wrong with the whole of it."""
     if file.format == "parquet":
-        yield from _read_parquet(file, mapping, stdin)
+        yield from _read_parquet(file, mapping)
         return
     with opened(file, stdin) as stream:
         if file.format == "csv":
@@ -34,7 +34,7 @@ def read(file: SourceFile, mapping: Mapping, *, stdin: BinaryIO | None = None) -
             yield from ndjson.read(stream, file.name, mapping)
 
 
-def _read_parquet(file: SourceFile, mapping: Mapping, stdin: BinaryIO | None) -> Iterator[RawRows]:
+def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
     if file.path is None:
         raise BadInput("Parquet cannot be read from standard input, because its index is at its end; expected a file.")
     try:
@@ -79,7 +79,7 @@ def _csv_rows(
     broken = np.flatnonzero(~whole & (block.fields != 0))
     whole[:first] = False
     rejections = tuple(_broken(block, int(each), len(header), name=name) for each in broken if each >= first)
-    several_lines = bool(np.diff(block.lines).max(initial=1) > 1)
+    several_lines = bool((block.heights > 1).any())
     rows = _parsed(block.only(whole), header, delimiter=block.delimiter, several_lines=several_lines)
     if rows.num_rows != np.count_nonzero(whole):
         raise BadInput(f"{name}: the quotes between lines {block.lines[0]} and {block.lines[-1]} do not pair up.")
