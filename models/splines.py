@@ -1,11 +1,11 @@
 """The linear member: a ridge logistic regression on hinge splines, one curve a feature, kept as plain numbers."""
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -171,16 +171,35 @@ def _inside(places: Floats, low: float, high: float) -> Floats:
 
 
 def _solve(basis: Matrix, outcome: NDArray[np.int64], *, l2: float) -> tuple[float, Floats]:
-    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - fitting only: loading a bundle stays quick
-    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - fitting only
+    """The intercept and weights of the ridge logistic regression.
 
-    if basis.shape[1] == 0:
-        return float(_constant(outcome)[0]), np.zeros(0)
-    solver = LogisticRegression(C=1.0 / l2, solver="newton-cholesky", max_iter=50, tol=1e-6)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the loss is compared with a constant's afterwards
-        solver.fit(basis, outcome)
-    return float(solver.intercept_[0]), np.asarray(solver.coef_[0], float)
+    L-BFGS in coordinates in which the curvature at the constant is the same in all directions: a dozen steps instead
+    of a hundred, and a line search, so that no step goes uphill.
+    """
+    from scipy.linalg import solve_triangular  # noqa: PLC0415 - fitting only: loading a bundle stays quick
+    from scipy.optimize import minimize  # noqa: PLC0415 - fitting only
+
+    rows, width = basis.shape
+    rate, start = outcome.mean(), float(_constant(outcome)[0])
+    curvature = rate * (1 - rate)
+    root = np.linalg.cholesky(curvature * (basis.T @ basis) + l2 * np.eye(width))
+    step = 1 / np.sqrt(curvature * rows)
+
+    def unfold(place: Floats) -> tuple[float, Floats]:
+        return start + step * float(place[-1]), solve_triangular(root, place[:-1], lower=True, trans="T")
+
+    def objective(place: Floats) -> tuple[float, Floats]:
+        intercept, weights = unfold(place)
+        margins = basis @ weights + intercept
+        residual = expit(margins) - outcome
+        loss = np.logaddexp(0.0, margins).sum() - margins[outcome == 1].sum() + l2 / 2 * (weights @ weights)
+        slope = solve_triangular(root, basis.T @ residual + l2 * weights, lower=True)
+        return float(loss) / rows, np.append(slope, step * residual.sum()) / rows
+
+    found = minimize(
+        objective, np.zeros(width + 1), jac=True, method="L-BFGS-B", options={"ftol": 1e-9, "maxiter": 100}
+    )
+    return unfold(found.x)
 
 
 def _constant(outcome: NDArray[np.int64]) -> Floats:
