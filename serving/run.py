@@ -6,12 +6,13 @@ import socket
 import time
 from dataclasses import replace
 from functools import partial
-from typing import Any
-
-from fastapi import FastAPI
+from typing import TYPE_CHECKING, Any
 
 from features.errors import UserError
 from serving.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 _LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
 
@@ -44,7 +45,7 @@ def serve(settings: ServiceSettings) -> None:
     server.serve(target_loader=partial(_load, settings), wrap_loader=False)
 
 
-def _load(settings: ServiceSettings) -> FastAPI:
+def _load(settings: ServiceSettings) -> "FastAPI":
     """The application, made in the worker's own process."""
     logging.config.dictConfig(_log_settings())
     from serving.app import create_app  # noqa: PLC0415 (the parent process only watches; it needs no application)

@@ -180,13 +180,13 @@ def milliseconds(text: str) -> float:
 def print_table(figures: dict[str, list[Figure]]) -> None:
     """The best round of each server, and its ratio to the bare FastAPI of the same run."""
     limit = max(figures["FastAPI hello-world"], key=lambda figure: figure.per_second)
-    print("| server (one worker) | requests/s | of FastAPI hello-world | p50 ms | p99 ms | p99 of FastAPI's | failed |")
+    print("| server (one worker) | requests/s | of FastAPI hello-world | p50 ms | p99 ms | p99 / FastAPI's | failed |")
     print("|---|---|---|---|---|---|---|")
     for name, rounds in figures.items():
         best = max(rounds, key=lambda figure: figure.per_second)
         print(
             f"| {name} | {best.per_second:,.0f} | {best.per_second / limit.per_second:.0%} | {best.p50_ms:.1f} "
-            f"| {best.p99_ms:.1f} | {best.p99_ms / limit.p99_ms:.1f} times | {sum(figure.failed for figure in rounds)} |"
+            f"| {best.p99_ms:.1f} | {best.p99_ms / limit.p99_ms:.1f} | {sum(figure.failed for figure in rounds)} |"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from features.errors import BadInput, Damaged, UserError
+from features.errors import BadInput, UserError
 
 HEAD = "0002"  # the newest file in migrations/versions; a test compares
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -65,7 +65,7 @@ def read_connection(path: Path) -> sqlite3.Connection:
 def migrate(engine: Engine, *, to: str = HEAD) -> None:
     """Bring the schema forward (or back) to a revision; all steps in one transaction.
 
-    Raises `UserError` when a newer version of Holdfast wrote the store, `Damaged` when it is no store at all.
+    Raises `UserError` when a newer version of Holdfast wrote the store.
     """
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         found = _revision(connection)
@@ -88,10 +88,6 @@ def is_current(path: Path) -> bool:
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     except sqlite3.OperationalError:
         return False
-    except sqlite3.DatabaseError as error:
-        raise Damaged(
-            f"{path} is not a readable SQLite database ({error}); restore it or point [store] url elsewhere."
-        ) from error
     finally:
         connection.close()
     return row is not None and row[0] == HEAD

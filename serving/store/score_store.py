@@ -13,6 +13,7 @@ from serving.store.at_risk import read_page
 from serving.store.keys import ApiKey, NewKey
 from serving.store.reader import NO_SCORES_YET, Reader
 from serving.store.records import Absence, AtRiskPage, Lookup, Place, Run, RunFacts, Score, StoredScore
+from serving.store.trouble import told_apart
 from serving.store.write_lock import write_lock
 
 DEFAULT_KEEP_RUNS = 7  # a million users take about half a gigabyte a run
@@ -34,10 +35,11 @@ class ScoreStore:
     def open(cls, url: str) -> Self:
         """The store at a URL such as `sqlite:///holdfast-data/store.db`, made or migrated forward when needed."""
         path = schema.sqlite_path(url)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        engine = schema.open_engine(path)
-        if not schema.is_current(path):
-            schema.migrate(engine)
+        with told_apart(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = schema.open_engine(path)
+            if not schema.is_current(path):
+                schema.migrate(engine)
         return cls(path, engine)
 
     def close(self) -> None:
@@ -60,7 +62,7 @@ class ScoreStore:
         interrupted run are removed here, and of the runs before the newest `keep_runs` too.
         Raises `Busy` while another process writes a run, `BadInput` for a score that cannot be one.
         """
-        with write_lock(self._path):
+        with told_apart(self._path), write_lock(self._path):
             return writer.write_run(self._writer, facts, scores, elsewhere=outside, now=now, keep_runs=keep_runs)
 
     def current_run(self) -> Run | None:
@@ -97,7 +99,8 @@ class ScoreStore:
         self, name: str, scopes: Collection[str], *, now: datetime, expires_at: datetime | None = None
     ) -> NewKey:
         """A new key, whose text is known only here; raises `BadInput` for unknown scopes."""
-        return keys.create_key(self._writer, name, scopes, now=now, expires_at=expires_at)
+        with told_apart(self._path):
+            return keys.create_key(self._writer, name, scopes, now=now, expires_at=expires_at)
 
     def list_keys(self) -> list[ApiKey]:
         """All keys, oldest first, revoked and expired ones too."""
@@ -105,7 +108,8 @@ class ScoreStore:
 
     def revoke_key(self, name_or_prefix: str, *, now: datetime) -> ApiKey:
         """The key, revoked: servers refuse it within five seconds; raises `BadInput` when it names none or several."""
-        return keys.revoke_key(self._writer, name_or_prefix, now=now)
+        with told_apart(self._path):
+            return keys.revoke_key(self._writer, name_or_prefix, now=now)
 
     def find_key(self, token: str) -> ApiKey | None:
         """The key that a token is, whether it still works or not."""
