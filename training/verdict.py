@@ -108,7 +108,8 @@ def _better_than_rules(trial: Trial) -> Iterator[Finding]:
             better = f"the probabilities are better all the same (log loss {_signed(loss, digits=4)})"
             yield Finding(f"{name}_ranks_as_well", f"{owner} ranks as well {words}; {better}.", Decision.WITH_CARE)
         else:
-            yield Finding(f"{name}_as_good", f"{owner} is as good {words}.", Decision.DO_NOT)
+            far = f"as far as {len(trial.labels):,} test rows can tell"
+            yield Finding(f"{name}_as_good", f"{owner} is as good, {far} {words}.", Decision.DO_NOT)
 
 
 def _against_regression(trial: Trial) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from training.run import Training, train
 from training.snapshots import labelled
 
 FORTNIGHT = ChurnDefinition(look_back=days(28), horizon=days(14))
-QUICK = TrainSettings(trees=60, boosters=1, step_days=7, test_cutoffs=1, replicates=100)
+QUICK = TrainSettings(trees=40, boosters=1, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100)
 NOW = {"now": utc("2026-09-01"), "code_version": "0.1.0"}
 
 
@@ -26,7 +26,7 @@ def test_a_training_says_how_good_it_is_and_what_to_do(training: Training) -> No
     assert training.trial.ours["auc"].value > 0.6
     assert training.verdict.findings
     assert training.steps["test"].cutoffs == 1
-    assert training.steps["refit"].rows > training.steps["fit"].rows > training.steps["test"].rows > 200
+    assert training.steps["fit"].rows > training.steps["test"].rows > 150
 
 
 def test_its_facts_are_plain_json_without_nan(training: Training) -> None:
@@ -43,17 +43,22 @@ def test_the_report_is_a_page_of_plain_text(training: Training) -> None:
     assert "".join(lines).isprintable()
 
 
-def test_the_same_seed_gives_the_same_training(training: Training, shop: EventLog, few_features: FeatureSet) -> None:
-    again = train(shop, FORTNIGHT, few_features, **NOW, settings=QUICK)
-    assert again.trial.quality() == training.trial.quality()
-    assert again.model.blend_.booster_texts == training.model.blend_.booster_texts
-
-
-def test_two_threads_give_the_same_training_as_one(
+def test_the_same_seed_gives_the_same_training_however_many_threads_work(
     training: Training, shop: EventLog, few_features: FeatureSet
 ) -> None:
-    again = train(shop, FORTNIGHT, few_features, **NOW, settings=replace(QUICK, workers=2, threads=2))
+    told: list[tuple[str, int, int]] = []
+    again = train(
+        shop,
+        FORTNIGHT,
+        few_features,
+        **NOW,
+        settings=replace(QUICK, workers=2, threads=2),
+        on_progress=lambda *stage: told.append(stage),
+    )
     assert again.trial.quality() == training.trial.quality()
+    assert again.model.blend_.booster_texts == training.model.blend_.booster_texts
+    assert ("reading history", 4, 4) in told
+    assert told[-1] == ("fitting", 5, 5)
 
 
 def test_nothing_after_the_tested_horizon_changes_a_figure(
@@ -67,7 +72,7 @@ def test_nothing_after_the_tested_horizon_changes_a_figure(
     end = (to_microseconds(FORTNIGHT.horizon_of(cutoff).end) - to_microseconds(utc("2026-01-01"))) / 86_400_000_000
     known = [row for row in visits(users=500, length=210, seed=1) if row[1] < end]
     shorter = write_log(tmp_path / "events", [*known, ("user-000", end + 0.5)])
-    quicker = replace(QUICK, trees=20, replicates=20)
+    quicker = replace(QUICK, trees=20, blends=(1.0,), max_cutoffs=3, replicates=20)
     full = train(shop, FORTNIGHT, few_features, **NOW, cutoff=cutoff, settings=quicker)
     less = train(shorter, FORTNIGHT, few_features, **NOW, cutoff=cutoff, settings=quicker)
     assert full.split == less.split
@@ -112,14 +117,7 @@ def test_a_log_in_which_nobody_ever_leaves_cannot_be_learnt_from(
         train(loyal, FORTNIGHT, few_features, **NOW, settings=QUICK)
 
 
-def test_progress_names_its_stages(shop: EventLog, few_features: FeatureSet) -> None:
-    told: list[tuple[str, int, int]] = []
-    train(shop, FORTNIGHT, few_features, **NOW, settings=QUICK, on_progress=lambda *stage: told.append(stage))
-    assert ("reading history", 4, 4) in told
-    assert told[-1] == ("fitting", 5, 5)
-
-
 def test_the_deployed_model_has_seen_newer_outcomes_than_the_tested_one(training: Training) -> None:
     assert max(training.split.refit) > max(training.split.fit)
-    assert training.model.facts_.rows > training.tested_model.facts_.rows
+    assert training.model.facts_.rows != training.tested_model.facts_.rows
     assert iso(training.split.recalibration[0]) == iso(training.split.test[-1])

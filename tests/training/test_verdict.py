@@ -51,7 +51,7 @@ def test_a_model_no_better_than_the_inactivity_rule_is_not_to_be_deployed() -> N
     assert verdict.decision is Decision.DO_NOT
     assert not verdict.may_be_promoted
     assert verdict.says()[0] == "DO NOT DEPLOY"
-    assert verdict.says()[1].startswith("- your inactivity rule is as good (AUC ")
+    assert verdict.says()[1].startswith("- your inactivity rule is as good, as far as 1,500 test rows can tell (AUC ")
 
 
 def test_a_level_that_is_off_asks_for_care() -> None:
