@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from features.errors import Damaged
 from features.events import EVENT_SCHEMA
 from features.identity import column
-from features.user_events import IntArray, UserEvents, none
+from features.user_events import IntArray, KindArray, UserEvents, none
 
 ROWS_PER_GROUP = 1 << 16  # small enough that one user is read in milliseconds, large enough to compress
 _KERNEL_COLUMNS = ["user_id", "time", "event", "value"]
@@ -163,7 +163,7 @@ def _encoded(texts: pa.Array) -> pa.DictionaryArray:
     return texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
 
 
-def _sorted_names(kinds: pa.DictionaryArray) -> tuple[tuple[str, ...], np.ndarray[tuple[int], np.dtype[np.int32]]]:
+def _sorted_names(kinds: pa.DictionaryArray) -> tuple[tuple[str, ...], KindArray]:
     """The kinds that occur in the order of their names, and each row's place among them."""
     counts = np.bincount(kinds.indices.to_numpy(), minlength=len(kinds.dictionary))
     names = np.array(kinds.dictionary.to_pylist(), dtype=object)

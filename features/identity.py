@@ -92,12 +92,12 @@ def column(rows: pa.Table, name: str) -> pa.Array:
 
 def _value_bits(values: pa.Array) -> Hashes:
     missing = values.is_null().to_numpy(zero_copy_only=False)
-    bits = values.fill_null(0.0).to_numpy().view(np.uint64).copy()
+    bits: Hashes = values.fill_null(0.0).to_numpy().view(np.uint64).copy()
     bits[missing] = _MISSING
     return bits
 
 
-def _text_buffers(texts: pa.Array) -> tuple[IntArray, Bytes]:
+def _text_buffers(texts: pa.Array) -> tuple[NDArray[np.int32], Bytes]:
     _, offsets, content = texts.buffers()
     starts = np.zeros(1, dtype=np.int32) if offsets is None else np.frombuffer(offsets, dtype=np.int32)
     empty = np.zeros(0, dtype=np.uint8)
@@ -129,7 +129,7 @@ def _hex_text(hashes: Hashes) -> pa.Array:
 
 
 @nb.njit(nogil=True, cache=True)
-def _crc32(starts: IntArray, content: Bytes) -> NDArray[np.uint32]:
+def _crc32(starts: NDArray[np.int32], content: Bytes) -> NDArray[np.uint32]:
     sums = np.empty(len(starts) - 1, dtype=np.uint32)
     for row in range(len(sums)):
         rest = np.uint32(0xFFFFFFFF)
@@ -166,7 +166,7 @@ def _mix_numbers(hashes: Hashes, numbers: Hashes) -> None:
 
 
 @nb.njit(nogil=True, cache=True)
-def _mix_texts(hashes: Hashes, starts: IntArray, content: Bytes) -> None:
+def _mix_texts(hashes: Hashes, starts: NDArray[np.int32], content: Bytes) -> None:
     """Replace each hash by XXH64 of the text's UTF-8 bytes, seeded with the hash."""
     for row in range(len(hashes)):
         hashes[row] = _xxh64(content, starts[row], starts[row + 1], hashes[row])

@@ -136,7 +136,8 @@ def _spelled_alike(texts: pa.Array) -> pa.Array:
 def _names_a_day(texts: pa.Array) -> Mask:
     days = pc.utf8_slice_codeunits(texts, 0, 10).dictionary_encode()
     real = np.array([_is_day(day) for day in days.dictionary.to_pylist()] + [False], dtype=bool)
-    return real[days.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    found: Mask = real[days.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+    return found
 
 
 def _is_day(text: str) -> bool:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from features.bucket_files import first_of_each, order_of, read_rows, user_codes, write
 from features.events import EVENT_SCHEMA
 from features.identity import buckets_of, column, content_ids
+from features.user_events import IntArray
 
 _SOURCE = pa.field("source", pa.int64(), nullable=False)  # occurrences of a content are numbered within a source
 _STAGED = EVENT_SCHEMA.append(_SOURCE)
@@ -126,13 +127,14 @@ def _with_ids(rows: pa.Table) -> pa.Table:
     return named.set_column(place, EVENT_SCHEMA.field(place), derived)
 
 
-def _fresh(rows: pa.Table, existing: list[Path]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _fresh(rows: pa.Table, existing: list[Path]) -> IntArray:
     """The rows that the log has not got, each once; the first with a user's event id wins."""
     keys = rows.select(["user_id", "event_id"])
     known = read_rows(existing, columns=["user_id", "event_id"])
     both = pa.concat_tables([known, keys.cast(known.schema)]).combine_chunks()
     first = first_of_each(user_codes(both), column(both, "event_id"))
-    return first[first >= known.num_rows] - known.num_rows
+    fresh: IntArray = first[first >= known.num_rows] - known.num_rows
+    return fresh
 
 
 def _remove_abandoned(root: Path) -> None:

@@ -2,11 +2,12 @@
 
 import glob
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from features.errors import BadInput
 
@@ -54,10 +55,14 @@ def opened(file: SourceFile, stdin: BinaryIO | None) -> Iterator[IO[bytes]]:
         return
     _check_magic(file, file.path)
     try:
-        with gzip.open(file.path) if file.gzipped else file.path.open("rb") as stream:
+        with _bytes(file.path, gzipped=file.gzipped) as stream:
             yield stream
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise BadInput(f"{file.name} is damaged as a gzip file ({error}); expected a complete one.") from None
+
+
+def _bytes(path: Path, *, gzipped: bool) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path)) if gzipped else path.open("rb")  # cast: typeshed has GzipFile beside IO
 
 
 def _find(source: str, wanted: str | None) -> list[SourceFile]:

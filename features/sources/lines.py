@@ -47,14 +47,14 @@ class Records:
         return self.text[np.repeat(chosen, self.ends - self.starts)].tobytes()
 
 
-def records(stream: IO[bytes], *, name: str, quoted: bool) -> Iterator[Records]:
+def records(stream: IO[bytes], *, name: str, quoted: bool, block_size: int = BLOCK) -> Iterator[Records]:
     """The records of a text in UTF-8; raises `BadInput` where it is not, with the line and the byte.
 
     Fields are divided by whichever of comma, semicolon, tab and bar the first line holds most of.
     """
     rest, line, place, delimiter = b"", 1, 0, ""
     while True:
-        fresh = stream.read(BLOCK)
+        fresh = stream.read(block_size)
         block = rest + fresh
         if not delimiter:
             place = len(_BOM) if block.startswith(_BOM) else 0
@@ -98,48 +98,65 @@ def _split(text: NDArray[np.uint8], delimiter: int, quote: int, is_end: bool) ->
     ends, fields, lines = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
     count = place = 0
     while place < size:
-        stop, field_count, newlines = _record(text, place, delimiter, quote, is_end)
+        stop, field_count = _record(text, place, delimiter, quote, is_end)
         if stop < 0:
             break
-        ends[count], fields[count], lines[count] = stop, field_count, newlines
+        ends[count], fields[count] = stop, field_count
+        lines[count] = max(1, np.sum(text[place:stop] == _NEWLINE))
         count += 1
         place = stop
     return ends[:count], fields[:count], lines[:count]
 
 
 @nb.njit(nogil=True, cache=True)
-def _record(text: NDArray[np.uint8], start: int, delimiter: int, quote: int, is_end: bool) -> tuple[int, int, int]:
-    """The end of the record at `start` (-1: not in this block), its fields and its lines."""
+def _record(text: NDArray[np.uint8], start: int, delimiter: int, quote: int, is_end: bool) -> tuple[int, int]:
+    """The end of the record at `start` (-1: not in this block) and its fields."""
     size = len(text)
-    place, field_count, newlines, first_line_end = start, 1, 0, -1
-    field_start, in_quotes = True, False
+    place, field_count, field_start = start, 1, True
     while place < size:
         byte = text[place]
-        if in_quotes:
-            if byte == quote:
-                if place + 1 < size and text[place + 1] == quote:
-                    place += 1
-                else:
-                    in_quotes = False
-            elif byte == _NEWLINE:
-                newlines += 1
-                first_line_end = place + 1 if first_line_end < 0 else first_line_end
-            if in_quotes and place - start > LONGEST_RECORD:
-                break
-        elif field_start and byte == quote:
-            in_quotes, field_start = True, False
-        elif byte == delimiter:
-            field_count, field_start = field_count + 1, True
-        elif byte in (_NEWLINE, _RETURN):
-            stop = place + 1
-            if byte == _RETURN:
-                if stop == size and not is_end:
-                    return -1, 0, 0  # a line feed may follow
-                stop += stop < size and text[stop] == _NEWLINE
-            return stop, field_count if place > start else 0, newlines + 1
-        else:
-            field_start = False
+        if byte in (_NEWLINE, _RETURN):
+            return _line_end(text, place, is_end), field_count if place > start else 0
+        if field_start and byte == quote:
+            closed = _quote_end(text, place + 1, min(size, start + LONGEST_RECORD), quote)
+            if closed < 0:
+                return _freed(text, start, is_end), UNCLOSED
+            place = closed
+        field_start = byte == delimiter
+        field_count += field_start
         place += 1
-    if in_quotes and (is_end or place - start > LONGEST_RECORD):  # what was swallowed since the first line is freed
-        return (first_line_end, UNCLOSED, 1) if first_line_end > 0 else (size, UNCLOSED, 1)
-    return (size, field_count, newlines + 1) if is_end else (-1, 0, 0)
+    return (size if is_end else -1), field_count
+
+
+@nb.njit(nogil=True, cache=True)
+def _line_end(text: NDArray[np.uint8], place: int, is_end: bool) -> int:
+    """Where the next record begins after the line end at `place`; -1 when a line feed may follow in the next block."""
+    if text[place] == _NEWLINE:
+        return place + 1
+    if place + 1 == len(text):
+        return place + 1 if is_end else -1
+    return place + 2 if text[place + 1] == _NEWLINE else place + 1
+
+
+@nb.njit(nogil=True, cache=True)
+def _quote_end(text: NDArray[np.uint8], start: int, limit: int, quote: int) -> int:
+    """Where the quote that closes a field stands (two in a row are a letter); -1 when there is none up to the limit."""
+    place = start
+    while place < limit:
+        if text[place] == quote:
+            if place + 1 == len(text) or text[place + 1] != quote:
+                return place
+            place += 1
+        place += 1
+    return -1
+
+
+@nb.njit(nogil=True, cache=True)
+def _freed(text: NDArray[np.uint8], start: int, is_end: bool) -> int:
+    """The end of the first line of a record whose quote is not closed; -1 when it may be closed in the next block."""
+    if not is_end and len(text) - start <= LONGEST_RECORD:
+        return -1
+    for place in range(start, len(text)):
+        if text[place] == _NEWLINE:
+            return place + 1
+    return len(text)

@@ -149,7 +149,7 @@ def test_an_offset_counts_more_than_the_time_zone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "format", "meant"),
+    ("column", "pattern", "meant"),
     [
         ([1767225600], "unix-s", "2026-01-01T00:00:00Z"),
         (["1767225600"], "unix-s", "2026-01-01T00:00:00Z"),
@@ -158,8 +158,8 @@ def test_an_offset_counts_more_than_the_time_zone() -> None:
         (["03/04/2026 10:00+0200"], "%d/%m/%Y %H:%M%z", "2026-04-03T08:00:00Z"),
     ],
 )
-def test_a_given_format_reads_what_would_be_a_guess(column: list[object], format: str, meant: str) -> None:
-    assert times(checked(time=column, rule=TimeRule(format=format))) == [meant]
+def test_a_given_format_reads_what_would_be_a_guess(column: list[object], pattern: str, meant: str) -> None:
+    assert times(checked(time=column, rule=TimeRule(format=pattern))) == [meant]
 
 
 def test_a_pattern_without_offset_needs_the_time_zone_too() -> None:

@@ -136,12 +136,12 @@ def test_the_summary_counts_kinds_users_and_values(log: EventLog) -> None:
 
 
 def test_an_empty_log_has_no_summary(log: EventLog) -> None:
-    with pytest.raises(NotReady, match="is empty. Import some events first: holdfast ingest FILE"):
+    with pytest.raises(NotReady, match=r"is empty\. Import some events first: holdfast ingest FILE"):
         log.summary()
 
 
 def test_a_log_that_is_not_there_is_not_ready(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="There is no event log at .*nowhere"):
+    with pytest.raises(NotReady, match=r"There is no event log at .*nowhere"):
         EventLog.open(tmp_path / "nowhere")
 
 
@@ -194,7 +194,7 @@ def test_a_missing_file_is_damage(log: EventLog) -> None:
     log.append([events(ADA)], source="may.csv")
     for file in log.path.glob("bucket=*/*.parquet"):
         file.unlink()
-    with pytest.raises(Damaged, match="lacks its file .*parquet. Restore it from a backup"):
+    with pytest.raises(Damaged, match=r"lacks its file .*parquet\. Restore it from a backup"):
         log.read_user("ada")
 
 

@@ -207,7 +207,7 @@ LATIN = (HEADER + ADA).encode() + "bert,2026-05-02T12:00:00Z,login,,caf\xe9\n".e
         (
             "events.csv",
             b"id,time,event\n",
-            "no column 'user_id' \\(user_id\\); found id, time, event.*--user-id COLUMN",
+            r"no column 'user_id' \(user_id\); found id, time, event.*--user-id",
         ),
         ("events.csv", b"user_id,time\n", "no column 'event'.*--event-constant KIND"),
         ("events.csv", b"user_id,time,event,time\n", "two columns named 'time'"),

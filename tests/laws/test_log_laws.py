@@ -1,5 +1,6 @@
 """Whatever comes in, in whatever order and however often: each event has one effect."""
 
+import io
 import json
 import tempfile
 from pathlib import Path
@@ -13,6 +14,7 @@ from features.errors import BadInput
 from features.events import EVENT_SCHEMA
 from features.ingest import Ingested, ingest
 from features.log import EventLog
+from features.sources.lines import records
 from features.sources.mapping import Mapping
 from features.user_events import UserEvents
 from features.windows import iso, utc
@@ -141,3 +143,22 @@ def test_no_time_before_1990_no_bare_number_and_no_future_gets_in(texts: list[st
         assert result.end <= utc("2026-06-02")
         assert log.read_user("ada").times.min() >= 631_152_000_000_000  # 1990
         assert result.quarantined >= sum(text.strip().lstrip("+-").isdecimal() for text in texts)
+
+
+pieces = st.sampled_from(["a", ",", '"', "\n", '""', "\r\n", ',"x"', "é", "\r", '\n"y\nz",1\n'])
+
+
+@FEW
+@given(st.lists(pieces, max_size=30).map("".join), st.integers(1, 20))
+def test_where_a_block_of_text_ends_changes_no_record_and_loses_no_byte(text: str, block_size: int) -> None:
+    content = f"h,i\n{text}".encode()
+    whole, in_blocks = (
+        list(records(io.BytesIO(content), name="events.csv", quoted=True, block_size=size))
+        for size in (1000, block_size)
+    )
+    found = [
+        [row for each in blocks for row in zip(each.lines.tolist(), each.fields.tolist(), strict=True)]
+        for blocks in (whole, in_blocks)
+    ]
+    assert found[0] == found[1]
+    assert b"".join(each.text.tobytes() for each in in_blocks) == content
