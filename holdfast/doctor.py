@@ -127,7 +127,7 @@ def _model(session: Session) -> Iterator[Finding]:
     from models import bundle  # noqa: PLC0415 LightGBM, only for who needs it
     from models.registry import Registry  # noqa: PLC0415 MLflow, only for who needs it
 
-    champion = Registry(session.tracking_uri, session.settings.mlflow.model).champion()
+    champion = Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion).champion()
     loaded = bundle.load(champion.folder)
     yield Finding("model", OK, f"champion is version {champion.version}; it loads and reproduces its golden rows")
     yield Finding("definition", OK, loaded.definition.says())

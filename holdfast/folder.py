@@ -34,6 +34,16 @@ class Folder:
         return self.root / "cache"
 
     @property
+    def champion(self) -> Path:
+        """The bundle that serves, as this machine keeps it."""
+        return self.root / "champion"
+
+    @property
+    def artifacts(self) -> Path:
+        """MLflow's pictures and bundles, when it has no server of its own."""
+        return self.root / "mlartifacts"
+
+    @property
     def store_url(self) -> str:
         """The score store's default address."""
         return f"sqlite:///{self.root / 'store.db'}"

@@ -51,6 +51,15 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequen
     )
 
 
+def sentences(reasons: str) -> str:
+    """The sentences of a score's reasons, which the store keeps as JSON.
+
+    >>> sentences('[{"code": "recency", "sentence": "last seen 24 days ago", "contribution": 0.8}]')
+    'last seen 24 days ago'
+    """
+    return "; ".join(reason["sentence"] for reason in json.loads(reasons))
+
+
 def _plain(thing: object) -> object:
     if isinstance(thing, Mapping):
         return {str(key): _plain(value) for key, value in thing.items()}

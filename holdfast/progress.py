@@ -4,16 +4,21 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol, TextIO
 
 QUIET_SECONDS = 2.0  # what is over sooner needs no progress
 LOG_SECONDS = 5.0  # between two lines where they cannot be overwritten
 _CLEAR = "\r\x1b[K"
 
-OnProgress = Callable[[int, int], None]
+
+class Report(Protocol):
+    """What a stage calls to say how far it is; calling it is optional."""
+
+    def __call__(self, done: int, total: int, what: str = "") -> None:
+        """`done` of `total`; (rows, 0) where nobody knows how many there will be; `what` is being done just now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +37,14 @@ class _Running:
     started: float
     done: int = 0
     total: int = 0
+    what: str = ""
     over: threading.Event = field(default_factory=threading.Event)
 
     def line(self) -> str:
         """What to show."""
-        share = f" {self.done / self.total:.0%}" if self.total else ""
-        return f"{self.name} …{share} ({time.monotonic() - self.started:.0f} s)"
+        share = f" {self.done / self.total:.0%}" if self.total else f" {self.done:,} rows" if self.done else ""
+        what = f" {self.what}" if self.what else ""
+        return f"{self.name} …{what}{share} ({time.monotonic() - self.started:.0f} s)"
 
 
 class Progress:
@@ -49,14 +56,14 @@ class Progress:
         self.stages: list[Stage] = []
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[OnProgress]:
-        """Time a stage; what it yields takes (done, total) and may be called or not."""
+    def stage(self, name: str) -> Iterator[Report]:
+        """Time a stage; what it yields says how far it is."""
         running = _Running(name, started=time.monotonic())
         shower = threading.Thread(target=self._show, args=(running,), daemon=True)
         shower.start()
 
-        def report(done: int, total: int) -> None:
-            running.done, running.total = done, total
+        def report(done: int, total: int, what: str = "") -> None:
+            running.done, running.total, running.what = done, total, what
 
         try:
             yield report

@@ -50,6 +50,12 @@ class Session:
         """The address of MLflow."""
         return self.settings.mlflow.tracking_uri or self.folder.tracking_uri
 
+    @property
+    def artifacts(self) -> str:
+        """The address of the folder for MLflow's artifacts; empty leaves the choice to an MLflow server."""
+        here = self.tracking_uri.startswith(("sqlite:", "file:", "/"))
+        return self.folder.artifacts.as_uri() if here else ""
+
     def emit(self, document: Mapping[str, object], *, text: str) -> None:
         """The command's result on stdout."""
         output.emit(document, text=text, as_json=self.as_json)
@@ -100,7 +106,7 @@ def takes(*sections: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command the options of these sections of the settings, and a `Session` as its first argument."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:  # Any: as click's decorators
-        known = {entry.parameter: entry for entry in config.entries("data", *sections)}
+        known = {entry.parameter: entry for entry in config.entries(*sections)}
 
         @functools.wraps(function)
         def run(**parameters: Any) -> Any:  # Any: whatever the command's own options are

@@ -42,6 +42,9 @@ class Ingest:
     received_at: str = setting(
         "received_at", "column with the time when the event became known; may be absent", metavar="COLUMN"
     )
+    event_constant: str = setting(
+        "", "the kind of every event, for files without a column for it", example="purchase", metavar="KIND"
+    )
     timezone: str = setting(
         "",
         "zone of times that carry no offset; without it such times are refused",
@@ -50,7 +53,7 @@ class Ingest:
     )
     time_format: str = setting(
         "",
-        "format of times that are not ISO 8601, in the letters of strptime",
+        "format of times that are not ISO 8601: a pattern, unix-s or unix-ms",
         example="%d.%m.%Y %H:%M",
         metavar="FORMAT",
     )
@@ -91,11 +94,17 @@ class Features:
 
 
 @dataclass(frozen=True, slots=True)
+class Compute:
+    """How much of the machine is used."""
+
+    threads: int = setting(0, "threads that compute features and trees; 0: one a processor", metavar="NUMBER")
+
+
+@dataclass(frozen=True, slots=True)
 class Train:
     """How a model is learnt."""
 
     seed: int = setting(0, "the same seed, data and versions give the same model", metavar="NUMBER")
-    workers: int = setting(0, "threads that compute features and trees; 0: one a processor", metavar="NUMBER")
     step_days: int = setting(0, "days between cutoffs; 0: 7, or 2 for horizons up to a fortnight", metavar="DAYS")
     max_cutoffs: int = setting(60, "most cutoffs that are learnt from", metavar="NUMBER")
     test_cutoffs: int = setting(1, "newest cutoffs that the model is tested on", metavar="NUMBER")
@@ -165,6 +174,7 @@ class Settings:
     ingest: Ingest = field(default_factory=Ingest)
     churn: Churn = field(default_factory=Churn)
     features: Features = field(default_factory=Features)
+    compute: Compute = field(default_factory=Compute)
     train: Train = field(default_factory=Train)
     score: Score = field(default_factory=Score)
     serve: Serve = field(default_factory=Serve)

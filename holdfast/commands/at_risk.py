@@ -10,7 +10,7 @@ import click
 
 from features.errors import NotReady
 from features.windows import iso
-from holdfast.output import table
+from holdfast.output import sentences, table
 from holdfast.session import Session, takes
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _PAGE = 1000
     help="Only users at least so likely to leave.",
 )
 @click.option("--to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write a CSV file instead.")
-@takes("store")
+@takes("data", "store")
 def command(session: Session, *, top: int, tier: str | None, minimum: float, to: Path | None) -> None:
     """List the users most at risk in the current run of scores, with reasons in words.
 
@@ -95,15 +95,10 @@ def _document(run: "Run", listed: list["StoredScore"]) -> dict[str, object]:
 
 def _text(run: "Run", listed: list["StoredScore"]) -> str:
     rows = [
-        [score.user_id, f"{score.churn_probability:.1%}", score.risk_tier, _sentences(score.reasons)]
-        for score in listed
+        [score.user_id, f"{score.churn_probability:.1%}", score.risk_tier, sentences(score.reasons)] for score in listed
     ]
     start, end = (iso(moment)[:10] for moment in (run.facts.horizon.start, run.facts.horizon.end))
     head = f"As of {iso(run.facts.cutoff)}, churn from {start} to {end}:"
     if not rows:
         return f"{head}\nNobody is so much at risk."
     return f"{head}\n\n{table(rows, header=['user', 'risk', 'tier', 'reasons'], right=[1])}"
-
-
-def _sentences(reasons: str) -> str:
-    return "; ".join(reason["sentence"] for reason in json.loads(reasons))

@@ -12,7 +12,7 @@ Example:
 
 
 @click.command(epilog=EXAMPLE)
-@takes("store", "mlflow", "serve")
+@takes("data", "store", "mlflow", "serve")
 def command(session: Session) -> int:
     """Look at versions, data, model, scores and ports; exit code 1 when something has to be mended."""
     from holdfast import doctor  # noqa: PLC0415 off the command line's start

@@ -16,7 +16,7 @@ Example:
 
 @click.command(epilog=EXAMPLE)
 @cutoff_option("Compute the shares as of this moment [default: the newest that the log allows]")
-@takes("churn", "features", "train")
+@takes("data", "churn", "features", "compute")
 def command(session: Session, *, cutoff: datetime | None) -> None:
     """Show every feature: name, sentence, family, window, and the share of users who have a value.
 

@@ -43,7 +43,7 @@ Example:
     help="What it opens: scores:read, lists:read, model:read or admin (again for more).",
 )
 @click.option("--expires", metavar="SPAN", help="How long it works, for example 90d [default: until it is revoked].")
-@takes("store")
+@takes("data", "store")
 def create(session: Session, *, name: str, scopes: tuple[str, ...], expires: str | None) -> None:
     """Make a key and show it, this once."""
     until = shift(session.now, parse_span(expires)) if expires else None
@@ -62,7 +62,7 @@ def create(session: Session, *, name: str, scopes: tuple[str, ...], expires: str
 Example:
   holdfast keys list --json""",
 )
-@takes("store")
+@takes("data", "store")
 def list_(session: Session) -> None:
     """List all keys, revoked and expired ones too."""
     with _store(session) as store:
@@ -81,7 +81,7 @@ Example:
   holdfast keys revoke crm"""
 )
 @click.argument("key", metavar="NAME_OR_PREFIX")
-@takes("store")
+@takes("data", "store")
 def revoke(session: Session, *, key: str) -> None:
     """Revoke a key; servers refuse it within seconds."""
     with _store(session) as store:

@@ -14,7 +14,7 @@ Example:
 
 
 @click.command(epilog=EXAMPLE)
-@takes("serve", "store")
+@takes("data", "serve", "store")
 def command(session: Session) -> None:
     """Serve scores over HTTP until interrupted; requests under way are finished first.
 

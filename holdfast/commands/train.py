@@ -1,0 +1,33 @@
+"""`holdfast train`: from the event log to a judged model."""
+
+from datetime import datetime
+
+import click
+
+from holdfast.session import Session, cutoff_option, takes
+
+EXAMPLE = """\b
+Example:
+  holdfast train
+  holdfast train --activity purchase --activity return --look-back 60d --lead-time 0d --horizon 30d
+  holdfast train --features my_features.py --cutoff 2026-10-01"""
+
+
+@click.command(epilog=EXAMPLE)
+@cutoff_option("Newest cutoff to test on [default: the newest whose horizon is over]")
+@click.option(
+    "--promote/--no-promote",
+    default=None,
+    help="Make it champion whatever the verdict, or never [default: if the verdict allows it].",
+)
+@takes("data", "churn", "features", "compute", "train", "mlflow")
+def command(session: Session, *, cutoff: datetime | None, promote: bool | None) -> int:
+    """Learn a model, test it on later time beside simple rules, and record it in MLflow.
+
+    The report ends in a verdict. A model that is no better than a rule is kept as challenger: exit code 1.
+    """
+    from holdfast import steps, telling  # noqa: PLC0415 off the command line's start
+
+    done = steps.train(session, cutoff=cutoff, promote=promote)
+    session.emit(telling.trained_document(done), text=telling.trained_text(done))
+    return telling.trained_code(done)

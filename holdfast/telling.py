@@ -1,0 +1,104 @@
+"""What the steps came to, in words for people and as documents for machines."""
+
+from features.ingest import Ingested
+from features.windows import iso
+from holdfast.steps import Scored, Trained
+from training.report import report
+from training.verdict import Decision
+
+_REASONS_SHOWN = 5
+
+
+def ingested_text(done: Ingested) -> str:
+    """What became of the rows; the counts add up."""
+    lines = [
+        f"Read {done.read:,} rows: {done.accepted:,} new events, {done.duplicates:,} duplicates, "
+        f"{done.quarantined:,} in quarantine."
+    ]
+    if done.start is not None and done.end is not None:
+        lines.append(f"Events from {iso(done.start)} to {iso(done.end)}; log version {done.version}.")
+    if done.quarantine_file is not None:
+        reasons = ", ".join(f"{code} {rows:,}" for code, rows in list(done.reasons.items())[:_REASONS_SHOWN])
+        lines.append(f"Why in quarantine: {reasons}. Every row with its place: {done.quarantine_file}")
+    return "\n".join(lines)
+
+
+def ingested_document(done: Ingested) -> dict[str, object]:
+    """The same for machines."""
+    return {
+        "read": done.read,
+        "accepted": done.accepted,
+        "duplicates": done.duplicates,
+        "quarantined": done.quarantined,
+        "reasons": done.reasons,
+        "quarantine_file": done.quarantine_file,
+        "start": done.start,
+        "end": done.end,
+        "log_version": done.version,
+    }
+
+
+def trained_text(done: Trained) -> str:
+    """The report, and whether the model serves now."""
+    name = f"Version {done.recorded.version}"
+    if done.recorded.promoted:
+        last = f"{name} is the champion now. Next: holdfast score"
+    elif done.training.verdict.may_be_promoted:
+        last = f"{name} is registered as challenger; the champion stays, as asked."
+    else:
+        last = (
+            f"{name} is registered as challenger and does not serve. To use it all the same: holdfast train --promote"
+        )
+    return f"{report(done.training)}\n\n{last}"
+
+
+def trained_document(done: Trained) -> dict[str, object]:
+    """The same for machines."""
+    training = done.training
+    return {
+        "model_version": done.recorded.version,
+        "run_id": done.recorded.run_id,
+        "promoted": done.recorded.promoted,
+        "verdict": training.verdict.to_json(),
+        **training.facts,
+    }
+
+
+def trained_code(done: Trained) -> int:
+    """1 for a model that should not be deployed and was not asked for, else 0."""
+    return int(done.training.verdict.decision is Decision.DO_NOT and not done.recorded.promoted)
+
+
+def scored_text(done: Scored) -> str:
+    """Who was scored, as of when, and where the scores are."""
+    facts, people = done.population.facts, done.population
+    tiers = ", ".join(f"{people.risk_tier.count(tier):,} {tier}" for tier in ("high", "medium", "low"))
+    start, end = iso(facts.horizon.start)[:10], iso(facts.horizon.end)[:10]
+    lines = [
+        f"Scored {len(people):,} users as of {iso(facts.cutoff)} ({tiers}); "
+        f"{len(people.outside):,} more are known but were not active in the look-back.",
+        f"Churn is looked for from {start} to {end}; on average {people.churn_probability.mean():.1%} will leave.",
+    ]
+    if done.run_id is not None:
+        lines.append(f"Run {done.run_id} is the one that is served. Next: holdfast at-risk")
+    if done.file is not None:
+        lines.append(f"Wrote {done.file}.")
+    return "\n".join(lines)
+
+
+def scored_document(done: Scored) -> dict[str, object]:
+    """The same for machines."""
+    facts, people = done.population.facts, done.population
+    return {
+        "run_id": done.run_id,
+        "users": len(people),
+        "outside_population": len(people.outside),
+        "mean_churn_probability": float(people.churn_probability.mean()),
+        "tiers": {tier: people.risk_tier.count(tier) for tier in ("high", "medium", "low")},
+        "cutoff": facts.cutoff,
+        "horizon": {"start": facts.horizon.start, "end": facts.horizon.end},
+        "valid_until": facts.valid_until,
+        "model_version": facts.model_version,
+        "definition_id": facts.definition_id,
+        "written": done.file,
+    }
