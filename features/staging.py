@@ -75,8 +75,9 @@ def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> 
     """Give a bucket's rows their ids, drop what is there twice or in the log already, and write the rest sorted."""
     with pa.memory_map(str(staged)) as spilled:
         rows = pa.ipc.open_stream(spilled).read_all().combine_chunks()
+        may_repeat = bool(existing) or not _holds_no_repeats(rows)
         rows = _with_ids(rows)
-        chosen = _fresh(rows, existing)
+        chosen = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
         fresh = rows if len(chosen) == rows.num_rows else rows.take(pa.array(chosen))
         duplicates = rows.num_rows - fresh.num_rows
         if not fresh.num_rows:
@@ -125,6 +126,12 @@ def _with_ids(rows: pa.Table) -> pa.Table:
     if len(derived) < len(ids):
         derived = pc.replace_with_mask(ids, ids.is_null(), derived)
     return named.set_column(place, EVENT_SCHEMA.field(place), derived)
+
+
+def _holds_no_repeats(staged: pa.Table) -> bool:
+    """Whether all ids will be derived within one source: twins are numbered there, so no id can come up twice."""
+    sources = column(staged, "source")
+    return bool(staged["event_id"].null_count == staged.num_rows and sources[0] == sources[-1])  # sources come in order
 
 
 def _fresh(rows: pa.Table, existing: list[Path]) -> IntArray:
