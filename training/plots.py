@@ -64,7 +64,7 @@ def gains(trial: Trial) -> Figure:
         reached, caught = _caught(trial.labels, ranks)
         shown = _thin(len(reached))
         left.plot(reached[shown], caught[shown], label=NAMES[name], **STYLES[name])
-        steady = reached >= FEWEST_ROWS / len(trial.labels)
+        steady = np.flatnonzero(reached >= FEWEST_ROWS / len(trial.labels))[shown]
         right.plot(reached[steady], (caught / reached)[steady], label=NAMES[name], **STYLES[name])
     left.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="at random")
     right.axhline(1, color="0.7", linewidth=1)
@@ -119,7 +119,7 @@ def roc_and_pr(trial: Trial) -> Figure:
         left.plot(alarms[shown], caught[shown], label=f"{NAMES[name]} {evaluation['auc'].value:.3f}", **STYLES[name])
         precision = caught * share / reached
         label = f"{NAMES[name]} {evaluation['pr_auc'].value:.3f}"
-        steady = reached >= FEWEST_ROWS / len(trial.labels)
+        steady = np.flatnonzero(reached >= FEWEST_ROWS / len(trial.labels))[shown]
         right.plot(caught[steady], precision[steady], label=label, **STYLES[name])
     left.plot([0, 1], [0, 1], color="0.7", linewidth=1)
     right.axhline(share, color="0.7", linewidth=1)
