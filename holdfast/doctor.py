@@ -127,6 +127,8 @@ def _model(session: Session) -> Iterator[Finding]:
     from models import bundle  # noqa: PLC0415 LightGBM, only for who needs it
     from models.registry import Registry  # noqa: PLC0415 MLflow, only for who needs it
 
+    if session.tracking_uri == session.folder.tracking_uri and not (session.folder.root / "mlflow.db").exists():
+        raise NotReady("no model yet: run `holdfast train` first.")  # asking MLflow would make its database
     champion = Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion).champion()
     loaded = bundle.load(champion.folder)
     yield Finding("model", OK, f"champion is version {champion.version}; it loads and reproduces its golden rows")

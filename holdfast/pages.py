@@ -51,9 +51,8 @@ def commands_page() -> str:
 
 
 def _helps(name: str, command: click.Command, *, parent: click.Context | None) -> Iterator[tuple[str, str]]:
-    with click.Context(
-        command, info_name=name.rsplit(" ", 1)[-1], parent=parent, max_content_width=100, terminal_width=100
-    ) as ctx:
+    called = name.rsplit(" ", 1)[-1]
+    with command.make_context(called, [], parent=parent, resilient_parsing=True, terminal_width=100) as ctx:
         yield name, command.get_help(ctx)
         if isinstance(command, click.Group):
             for child in command.list_commands(ctx):
