@@ -4,9 +4,12 @@
 
 Needs `wrk` (a Debian and Homebrew package). Each server runs alone; the rounds are interleaved, so that a busy
 moment of the machine hits all of them, and the best round of each counts.
+The CPU time of the worker a request is given too: it moves less when the machine has other work.
 """
 
 import argparse
+import math
+import os
 import random
 import re
 import shutil
@@ -18,7 +21,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +49,7 @@ class Figure:
     p50_ms: float
     p99_ms: float
     failed: int
+    cpu_us: float  # of the worker, a request; NaN where the system does not tell
 
 
 REASONS = (
@@ -108,17 +112,20 @@ def measure(asked: argparse.Namespace, *, store: Path, token: str, script: Path)
     figures: dict[str, list[Figure]] = {name: [] for name in PATHS}
     for _ in range(asked.rounds):
         for name, path in PATHS.items():
-            with serving(name, store=store) as port:
+            with serving(name, store=store) as (port, worker):
                 target = f"http://127.0.0.1:{port}{path or '/'}"
                 extra = [] if path else ["-s", str(script), "-H", f"Authorization: Bearer {token}"]
                 load(target, extra, seconds=1, connections=asked.connections)  # warm up
-                figures[name].append(load(target, extra, seconds=asked.seconds, connections=asked.connections))
+                before = cpu_seconds(worker)
+                figure = load(target, extra, seconds=asked.seconds, connections=asked.connections)
+                spent = (cpu_seconds(worker) - before) / (figure.per_second * asked.seconds)
+                figures[name].append(replace(figure, cpu_us=spent * 1e6))
     return figures
 
 
 @contextmanager
-def serving(name: str, *, store: Path) -> Iterator[int]:
-    """The port of a running server, one worker."""
+def serving(name: str, *, store: Path) -> Iterator[tuple[int, int]]:
+    """The port of a running server, and the process id of its one worker."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -126,7 +133,7 @@ def serving(name: str, *, store: Path) -> Iterator[int]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
-        yield port
+        yield port, worker_of(process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -144,6 +151,21 @@ def wait_for(port: int) -> None:
     sys.exit(f"the server on port {port} did not start")
 
 
+def worker_of(server: int) -> int:
+    """The process id of the last child that a server has; 0 where the system does not tell."""
+    listing = Path(f"/proc/{server}/task/{server}/children")
+    return int(listing.read_text().split()[-1]) if listing.exists() else 0
+
+
+def cpu_seconds(process: int) -> float:
+    """The processor time that a process has used; NaN where the system does not tell."""
+    counts = Path(f"/proc/{process}/stat")
+    if not counts.exists():
+        return math.nan
+    user, system = counts.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 def load(target: str, extra: list[str], *, seconds: int, connections: int) -> Figure:
     """One round of wrk with one thread."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *extra, target]
@@ -154,6 +176,7 @@ def load(target: str, extra: list[str], *, seconds: int, connections: int) -> Fi
         p50_ms=milliseconds(found(r"50%\s+(\S+)", text)),
         p99_ms=milliseconds(found(r"99%\s+(\S+)", text)),
         failed=int(bad[1]) if bad else 0,
+        cpu_us=math.nan,
     )
 
 
@@ -180,13 +203,14 @@ def milliseconds(text: str) -> float:
 def print_table(figures: dict[str, list[Figure]]) -> None:
     """The best round of each server, and its ratio to the bare FastAPI of the same run."""
     limit = max(figures["FastAPI hello-world"], key=lambda figure: figure.per_second)
-    print("| server (one worker) | requests/s | of FastAPI hello-world | p50 ms | p99 ms | p99 / FastAPI's | failed |")
-    print("|---|---|---|---|---|---|---|")
+    print("| server (one worker) | requests/s | of FastAPI's | p50 ms | p99 ms | p99 / FastAPI's | CPU µs | failed |")
+    print("|---|---|---|---|---|---|---|---|")
     for name, rounds in figures.items():
         best = max(rounds, key=lambda figure: figure.per_second)
         print(
             f"| {name} | {best.per_second:,.0f} | {best.per_second / limit.per_second:.0%} | {best.p50_ms:.1f} "
-            f"| {best.p99_ms:.1f} | {best.p99_ms / limit.p99_ms:.1f} | {sum(figure.failed for figure in rounds)} |"
+            f"| {best.p99_ms:.1f} | {best.p99_ms / limit.p99_ms:.1f} | {min(figure.cpu_us for figure in rounds):.0f} "
+            f"| {sum(figure.failed for figure in rounds)} |"
         )
 
 

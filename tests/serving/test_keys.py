@@ -1,5 +1,6 @@
 """Keys: shown once, kept as a hash, refused when they should be."""
 
+import string
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from serving.store import ScoreStore
 from serving.store.keys import is_wellformed, token_of
 
 NOW = utc("2026-06-01")
+ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 LATER = utc("2026-07-01")
 
 
@@ -38,8 +40,12 @@ def test_the_text_of_a_key_is_nowhere_in_the_store(empty_store: ScoreStore, tmp_
 
 def test_a_key_with_the_right_prefix_and_a_wrong_rest_is_none(empty_store: ScoreStore) -> None:
     made = empty_store.create_key("crm", ["scores:read"], now=NOW)
-    other = token_of(bytes(31) + b"\x01")
-    forged = made.key.prefix + other[len(made.key.prefix) :]
+    number = 0
+    for digit in made.token.removeprefix("hf_live_")[:43]:
+        number = number * 62 + ALPHABET.index(digit)
+    forged = token_of((number ^ 1).to_bytes(32, "big"))  # a neighbour: same prefix, a checksum of its own
+    assert is_wellformed(forged)
+    assert forged.startswith(made.key.prefix)
     assert empty_store.find_key(forged) is None
 
 
