@@ -116,7 +116,7 @@ def token_of(entropy: bytes) -> str:
     """The token that 32 bytes make.
 
     >>> token_of(bytes(32))
-    'hf_live_00000000000000000000000000000000000000000002wzsp9'
+    'hf_live_00000000000000000000000000000000000000000002CZclj'
     """
     secret = _base62(int.from_bytes(entropy, "big"), width=_SECRET_LENGTH)
     return KEY_START + secret + _checksum(secret)
