@@ -35,7 +35,7 @@ def serve(settings: ServiceSettings) -> None:
         http=HTTPModes.http1,  # the only one for which slow headers are cut off; a proxy speaks HTTP/2 to the outside
         websockets=False,
         workers=settings.workers,
-        backpressure=settings.max_connections,
+        backpressure=settings.max_open_requests,
         http1_settings=HTTP1Settings(
             header_read_timeout=int(settings.header_timeout_seconds * 1000), max_buffer_size=_LONGEST_HEADERS
         ),

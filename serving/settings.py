@@ -21,7 +21,7 @@ class ServiceSettings:
     max_body_bytes: int = 1_000_000
     body_timeout_seconds: float = 10.0  # from the first byte of a body to its last
     header_timeout_seconds: float = 10.0
-    max_connections: int = 1024  # a worker, idle ones too; more wait, and idle ones go after header_timeout_seconds
+    max_open_requests: int = 1024  # a worker; idle connections count until header_timeout_seconds have passed
     shutdown_seconds: int = 30  # requests under way may take this long to finish
     key_memory_seconds: float = 4.0
     access_log: bool = True
@@ -33,7 +33,7 @@ class ServiceSettings:
             "max_body_bytes": (self.max_body_bytes, 1_000, 100_000_000),
             "body_timeout_seconds": (self.body_timeout_seconds, 0.1, 600),
             "header_timeout_seconds": (self.header_timeout_seconds, 0.1, 60),
-            "max_connections": (self.max_connections, 1, 100_000),
+            "max_open_requests": (self.max_open_requests, 1, 100_000),
             "shutdown_seconds": (self.shutdown_seconds, 1, 1800),
             "key_memory_seconds": (self.key_memory_seconds, 0, LONGEST_KEY_MEMORY_SECONDS),
         }
