@@ -43,7 +43,7 @@ def _run(file: Path) -> ModuleType:
             (
                 frame.lineno
                 for frame in reversed(traceback.extract_tb(error.__traceback__))
-                if frame.filename == str(file)
+                if frame.filename == str(file.absolute())
             ),
             None,
         )

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,27 +42,5 @@ def holdfast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capt
         code = run(list(arguments))
         out, err = capfd.readouterr()
         return Said(code, out, err)
-
-    return call
-
-
-def spawn(*arguments: str, folder: Path, **options: Any) -> "subprocess.Popen[str]":  # Any: Popen's own options
-    """Start a command in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "holdfast", *arguments],
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **options,
-    )
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
-    """Start a command in a process of its own, in the same empty folder."""
-
-    def call(*arguments: str, **options: Any) -> "subprocess.Popen[str]":  # Any: Popen's own options
-        return spawn(*arguments, folder=options.pop("folder", tmp_path), **options)
 
     return call

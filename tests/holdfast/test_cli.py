@@ -24,7 +24,6 @@ HEAVY = (
     "pydantic",
 )
 Holdfast = Callable[..., Any]
-Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["init", "--help"]])
