@@ -64,7 +64,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         reg_lambda: float = 20.0,
         n_seeds: int = 2,
         booster_weight: float = 0.5,
-        linear_l2: float = 300.0,
+        linear_l2: float = 1000.0,
         booster_only: tuple[str, ...] = (),
         random_state: int = 0,
         n_threads: int = 1,

@@ -1,7 +1,7 @@
 """The simple models that ours has to beat: last seen, RFM, and a logistic regression on the same features.
 
-Each is fitted on the fit cutoffs and then moved to the newest level on the calibration cutoffs, exactly as the
-model is, so that a difference between them is a difference of the model alone.
+Each is fitted on the same cutoffs as the model. The scores of the rules become probabilities on the newest of them,
+the calibration cutoff; the regression's are probabilities as they are.
 """
 
 import warnings
@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from features.user_events import FloatArray, IntArray, UserEvents
 from features.windows import elapsed_days, from_microseconds, shift, to_microseconds
-from models.calibration import Calibrator, choose_calibrator, fit_calibrator
+from models.calibration import Calibrator, fit_calibrator
 from models.definition import ChurnDefinition
 from training.activity import Activity
 
@@ -130,7 +130,7 @@ class Logistic:
 
 @dataclass(frozen=True, slots=True)
 class FittedBaseline:
-    """A baseline that was fitted on older cutoffs and turned into probabilities on a later one."""
+    """A baseline that was fitted on older cutoffs, and the curve that turns its scores into probabilities."""
 
     model: LastSeen | Rfm | Logistic
     calibrator: Calibrator
@@ -145,19 +145,13 @@ class FittedBaseline:
 
 
 def fit_baselines(rows: Rows, labels: FloatArray, *, calibration: tuple[Rows, FloatArray]) -> dict[str, FittedBaseline]:
-    """Every baseline, fitted on the rows of the fit cutoffs and calibrated on those of the calibration cutoff.
-
-    A rule's score is no log-odds, so it always gets a logistic curve; the regression gets what the model gets.
-    """
+    """Every baseline, fitted on the rows of the fit cutoffs; a rule's score gets a logistic curve on `calibration`."""
     fitted = {}
     for name, kind in BASELINES.items():
         model = kind().fit(rows, labels)
         scores, outcome = model.score(calibration[0]), calibration[1]
-        if isinstance(model, Logistic):
-            calibrator = choose_calibrator(scores, outcome).calibrator
-        else:
-            calibrator = fit_calibrator(scores, outcome, kind="platt")
-        fitted[name] = FittedBaseline(model, calibrator)
+        kind_of_curve = "identity" if isinstance(model, Logistic) else "platt"
+        fitted[name] = FittedBaseline(model, fit_calibrator(scores, outcome, kind=kind_of_curve))
     return fitted
 
 

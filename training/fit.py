@@ -3,12 +3,15 @@
 Rows are never resampled and classes never weighted: both wreck probabilities and buy nothing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from features.errors import BadInput
 from features.user_events import FloatArray
+from models.blend import Blend
+from models.calibration import choose_calibrator
 from models.model import ChurnModel
 from training.metrics import log_losses
 from training.snapshots import MAX_ROWS, TrainingSet
@@ -28,7 +31,7 @@ class TrainSettings:
     row_share: float = 0.8
     l2: float = 20.0
     boosters: int = 2  # seeds whose margins are averaged
-    linear_l2: float = 10.0
+    linear_l2: float = 1000.0  # of log loss summed over rows, on a standardised basis
     blends: tuple[float, ...] = (0.5, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
     calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
     step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
@@ -62,52 +65,78 @@ class Recipe:
         return f"{self.trees} trees, {blend} (log loss on validation: {tried})"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Rehearsed:
+    """What a model said of later rows that it had not seen, and what then happened."""
+
+    margins: FloatArray
+    labels: FloatArray
+
+    @classmethod
+    def by(cls, model: ChurnModel, later: TrainingSet) -> "Rehearsed":
+        """The model's margins on later rows."""
+        return cls(model.margin(later.frame), later.labels)
+
+
+_NAMES = {1.0: "booster", 0.5: "blend", 0.0: "regression"}
 _BLENDS = {1.0: "boosting alone", 0.5: "half and half with a spline regression", 0.0: "a spline regression alone"}
 
 
 def choose_recipe(
     stopping: TrainingSet, validation: TrainingSet, *, settings: TrainSettings, dates: tuple[str, ...] = ()
-) -> Recipe:
-    """The number of trees and the blend with the least log loss on later time.
+) -> tuple[Recipe, Rehearsed | None]:
+    """The number of trees and the blend that later time prefers, and what that blend said there.
 
     Without rows of both outcomes in either set, the defaults. A candidate that is worse than a constant diverged and
     is out; when all are, the booster alone remains, which cannot diverge.
     """
     if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
-        return Recipe(settings.trees, settings.blends[0])
+        return Recipe(settings.trees, settings.blends[0]), None
     trial = _model(settings, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
     trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
     blends = settings.blends if trial.blend_.splines else (1.0,)  # the regression may have failed, and says so
-    losses = {weight: _loss(trial, validation, booster_weight=weight) for weight in blends}
-    constant = float(log_losses(validation.labels, np.full(len(validation), stopping.labels.mean())).mean())
-    sound = {weight: loss for weight, loss in losses.items() if loss < constant}
-    weight = min(sound, key=lambda candidate: sound[candidate]) if sound else 1.0
+    losses = {weight: _losses(trial, validation, booster_weight=weight) for weight in blends}
+    constant = log_losses(validation.labels, np.full(len(validation), stopping.labels.mean()))
+    weight = _best({weight: loss for weight, loss in losses.items() if loss.mean() < constant.mean()})
     grown = [count for count in trial.facts_.trees if count] or [settings.trees]
-    named = {_NAMES.get(weight, f"blend {weight:g}"): loss for weight, loss in losses.items()}
-    return Recipe(max(FEWEST_TREES, round(float(np.mean(grown)))), weight, {**named, "constant": constant})
+    named = {_NAMES.get(weight, f"blend {weight:g}"): float(loss.mean()) for weight, loss in losses.items()}
+    trees = max(FEWEST_TREES, round(float(np.mean(grown))))
+    recipe = Recipe(trees, weight, {**named, "constant": float(constant.mean())})
+    return recipe, Rehearsed(_mixed(trial, weight).margin(validation.snapshots.matrix), validation.labels)
 
 
-_NAMES = {1.0: "booster", 0.5: "blend", 0.0: "regression"}
+def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettings) -> str:
+    """The kind of calibrator that, fitted on one rehearsal, served the next one best; often none at all.
+
+    A level that moves from window to window cannot be learnt from one window, so calibrators that look good within
+    it are tried on the next. A single rehearsal judges them by folds within itself.
+    """
+    if settings.calibration is not None:
+        return settings.calibration
+    margins, labels = _pooled(rehearsals)
+    window = np.repeat(np.arange(len(rehearsals)), [len(rehearsal.labels) for rehearsal in rehearsals])
+    return choose_calibrator(margins, labels, order=window).kind
 
 
-def fit_model(
-    rows: TrainingSet,
-    recipe: Recipe,
-    *,
-    calibration: TrainingSet,
-    settings: TrainSettings,
-    dates: tuple[str, ...] = (),
-) -> ChurnModel:
-    """The model of the recipe, fitted on the rows and calibrated on later ones.
+def calibrate(model: ChurnModel, rehearsals: Sequence[Rehearsed], *, kind: str) -> ChurnModel:
+    """The model with a calibrator fitted on all rehearsals: two windows swing less than one."""
+    margins, labels = _pooled(rehearsals)
+    return model.calibrate_margins(margins, labels, kind=kind)
+
+
+def _pooled(rehearsals: Sequence[Rehearsed]) -> tuple[FloatArray, FloatArray]:
+    margins = np.concatenate([rehearsal.margins for rehearsal in rehearsals])
+    return margins, np.concatenate([rehearsal.labels for rehearsal in rehearsals])
+
+
+def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dates: tuple[str, ...] = ()) -> ChurnModel:
+    """The model of the recipe, fitted on the rows and not yet calibrated.
 
     `dates` names features of the cutoff itself: trees may use them, the regression would run away with them.
     """
     check_outcomes(rows)
     model = _model(settings, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
-    model.fit(rows.frame, rows.labels)
-    return model.calibrate(
-        calibration.frame, calibration.labels, kind=settings.calibration, order=calibration.snapshots.cutoffs
-    )
+    return model.fit(rows.frame, rows.labels)
 
 
 def check_outcomes(rows: TrainingSet) -> None:
@@ -126,16 +155,29 @@ def _both_outcomes(labels: FloatArray) -> bool:
     return len(labels) > 0 and bool(labels.min() < labels.max())
 
 
+def _best(losses: dict[float, FloatArray]) -> float:
+    """The first weight, unless another's loss is lower by more than a standard error: one window is a small judge."""
+    if not losses:
+        return 1.0
+    first, best = next(iter(losses)), min(losses, key=lambda weight: float(losses[weight].mean()))
+    gain = losses[first] - losses[best]
+    return best if gain.mean() > gain.std() / len(gain) ** 0.5 else first
+
+
 def _any_blend(blends: tuple[float, ...]) -> float:
     """A weight at which every member that a candidate needs is fitted."""
     return blends[0] if len(set(blends)) == 1 else 0.5
 
 
-def _loss(trial: ChurnModel, validation: TrainingSet, *, booster_weight: float) -> float:
-    """Log loss on validation with the members mixed otherwise: their fits do not depend on the weights."""
-    mixed = replace(trial.blend_, booster_weight=booster_weight)
+def _losses(trial: ChurnModel, validation: TrainingSet, *, booster_weight: float) -> FloatArray:
+    """Log loss of each row on validation with the members mixed otherwise: their fits do not depend on the weights."""
+    mixed = _mixed(trial, booster_weight)
     probabilities = mixed.probabilities(mixed.margin(validation.snapshots.matrix))  # not calibrated yet
-    return float(log_losses(validation.labels, probabilities).mean())
+    return log_losses(validation.labels, probabilities)
+
+
+def _mixed(trial: ChurnModel, booster_weight: float) -> Blend:
+    return replace(trial.blend_, booster_weight=booster_weight)
 
 
 def _model(settings: TrainSettings, *, trees: int, booster_weight: float, dates: tuple[str, ...]) -> ChurnModel:

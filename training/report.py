@@ -23,8 +23,7 @@ STEPS = {
     "fit": "fit",
     "calibration": "calibration",
     "test": "test",
-    "refit": "deployed: fit",
-    "recalibration": "deployed: calibration",
+    "deployed_fit": "deployed: fit",
 }
 
 

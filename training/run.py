@@ -1,9 +1,9 @@
 """The whole training: cutoffs, labelled snapshots, recipe, fit, calibration, trial, verdict, and the model to deploy.
 
 The figures always come from a model that has seen neither the test rows nor anything after their cutoff. The model
-that is deployed is fitted anew by the same recipe on newer outcomes: every closed cutoff whose horizon ends before
-the newest closed one, and calibrated on that. So what is registered is newer than what was tested, and no better
-tested than its recipe.
+that is deployed is fitted anew by the same recipe on every closed outcome, the test's included, and calibrated on
+the two newest rehearsals, the last of which is what the tested model said at the test. So what is registered is
+newer than what was tested, and no better tested than its recipe.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,16 @@ from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from training.baselines import fit_baselines
-from training.fit import Recipe, TrainSettings, check_outcomes, choose_recipe, fit_model
+from training.fit import (
+    Recipe,
+    Rehearsed,
+    TrainSettings,
+    calibrate,
+    check_outcomes,
+    choose_calibration,
+    choose_recipe,
+    fit_model,
+)
 from training.snapshots import History, TrainingSet, labelled
 from training.splits import Cutoffs, Split, plan
 from training.trial import Trial, hold_trial, importance_by_family
@@ -30,7 +39,7 @@ from training.verdict import Verdict, judge
 
 OnStage = Callable[[str, int, int], None]  # stage, done, total
 GOLDEN_ROWS = 200
-FITTING_STEPS = 5
+FITTING_STEPS = 6
 
 
 class TrainingLog(Bucketed, Protocol):
@@ -68,6 +77,7 @@ class Training:
     split: Split
     steps: dict[str, StepFacts]
     recipe: Recipe
+    calibration: str  # the kind of calibrator; "identity" where the margin is believed as it is
     trial: Trial
     verdict: Verdict
     importance: dict[str, float]  # mean absolute log-odds by feature family
@@ -94,6 +104,7 @@ class Training:
             "definition_id": self.definition.id,
             "decision": str(self.verdict.decision),
             "recipe": self.recipe.says(),
+            "calibration": self.calibration,
             "verdict": self.verdict.to_json(),
             "quality": self.trial.quality(),
             "baselines": self.trial.baselines(),
@@ -135,15 +146,23 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     _check_tested(rows.at(split.test), split.test)
     dates = tuple(feature.name for feature in features if isinstance(feature.expression, OfCutoff))
     tell("fitting", 0, FITTING_STEPS)
-    recipe = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings, dates=dates)
+    recipe, earliest = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings, dates=dates)
     tell("fitting", 1, FITTING_STEPS)
-    tested = _fit(rows, split.fit, split.calibration, recipe=recipe, settings=settings, dates=dates)
+    rehearsal = fit_model(rows.at(split.rehearsal), recipe, settings=settings, dates=dates)
+    later = Rehearsed.by(rehearsal, rows.at(split.calibration))
+    rehearsals = [earliest, later] if earliest else [later]
+    kind = choose_calibration(rehearsals, settings=settings)
     tell("fitting", 2, FITTING_STEPS)
-    trial = _test(tested, rows, split=split, settings=settings, dates=dates)
+    tested = fit_model(rows.at(split.fit), recipe, settings=settings, dates=dates)
+    newest = Rehearsed.by(tested, rows.at(split.test[-1:]))
+    calibrate(tested, rehearsals, kind=kind)
     tell("fitting", 3, FITTING_STEPS)
-    deployed = _fit(rows, split.refit, split.recalibration, recipe=recipe, settings=settings, dates=dates)
+    trial = _test(tested, rows, split=split, settings=settings, dates=dates)
     tell("fitting", 4, FITTING_STEPS)
-    importance = importance_by_family(deployed, features, rows.at(split.recalibration))
+    deployed = fit_model(rows.at(split.deployed_fit), recipe, settings=settings, dates=dates)
+    calibrate(deployed, [later, newest], kind=kind)
+    tell("fitting", 5, FITTING_STEPS)
+    importance = importance_by_family(deployed, features, rows.at(split.test[-1:]))
     tell("fitting", FITTING_STEPS, FITTING_STEPS)
     return Training(
         definition=definition,
@@ -152,12 +171,13 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         split=split,
         steps=_step_facts(rows, split),
         recipe=recipe,
+        calibration=kind,
         trial=trial,
         verdict=judge(trial),
         importance=importance,
         model=deployed,
         tested_model=tested,
-        golden=_golden(rows.at(split.recalibration)),
+        golden=_golden(rows.at(split.test[-1:])),
         log_version=log.version,
         trained_at=now,
         code_version=code_version,
@@ -199,18 +219,6 @@ def _read(
     )
 
 
-def _fit(
-    rows: TrainingSet,
-    fit: Cutoffs,
-    calibration: Cutoffs,
-    *,
-    recipe: Recipe,
-    settings: TrainSettings,
-    dates: tuple[str, ...],
-) -> ChurnModel:
-    return fit_model(rows.at(fit), recipe, calibration=rows.at(calibration), settings=settings, dates=dates)
-
-
 def _test(
     tested: ChurnModel, rows: TrainingSet, *, split: Split, settings: TrainSettings, dates: tuple[str, ...]
 ) -> Trial:
@@ -231,7 +239,7 @@ def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
 
 
 def _step_facts(rows: TrainingSet, split: Split) -> dict[str, StepFacts]:
-    names = ("fit", "calibration", "test", "refit", "recalibration")
+    names = ("fit", "calibration", "test", "deployed_fit")
     return {name: _facts(rows.at(getattr(split, name)), getattr(split, name)) for name in names}
 
 

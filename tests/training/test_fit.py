@@ -6,7 +6,7 @@ import pytest
 from features.errors import BadInput
 from features.snapshots import Snapshots
 from training.baselines import SimpleFacts
-from training.fit import Recipe, TrainSettings, choose_recipe, fit_model
+from training.fit import Recipe, Rehearsed, TrainSettings, calibrate, choose_calibration, choose_recipe, fit_model
 from training.snapshots import TrainingSet
 
 QUICK = TrainSettings(trees=80, boosters=1)
@@ -27,40 +27,74 @@ def _rows(seed: int, *, count: int = 1500, shape: str = "steps", noise: bool = F
 
 
 def test_where_two_features_act_together_later_time_picks_boosting() -> None:
-    recipe = choose_recipe(_rows(1), _rows(2), settings=QUICK)
+    recipe, _ = choose_recipe(_rows(1), _rows(2), settings=QUICK)
     assert recipe.booster_weight == 1.0
     assert recipe.log_losses["booster"] < recipe.log_losses["blend"] < recipe.log_losses["regression"]
 
 
 def test_where_risk_is_a_straight_line_later_time_does_not_pick_boosting_alone() -> None:
-    recipe = choose_recipe(_rows(1, shape="line"), _rows(2, shape="line"), settings=QUICK)
+    recipe, _ = choose_recipe(_rows(1, shape="line"), _rows(2, shape="line"), settings=QUICK)
     assert recipe.booster_weight < 1.0
 
 
 def test_where_there_is_nothing_to_learn_few_trees_are_kept() -> None:
-    recipe = choose_recipe(_rows(1, noise=True), _rows(2, noise=True), settings=replace(QUICK, trees=300))
+    recipe, _ = choose_recipe(_rows(1, noise=True), _rows(2, noise=True), settings=replace(QUICK, trees=300))
     assert recipe.trees < 100
 
 
 def test_without_validation_rows_the_recipe_is_the_default() -> None:
     nobody = _rows(1, count=0)
-    assert choose_recipe(nobody, nobody, settings=QUICK) == Recipe(80, 0.5)
+    assert choose_recipe(nobody, nobody, settings=QUICK) == (Recipe(80, 0.5), None)
     assert "fixed" in Recipe(80, 0.5).says()
 
 
-def test_the_model_is_calibrated_on_the_later_rows() -> None:
-    later = _rows(2)
-    rarer = TrainingSet(later.snapshots, later.labels * (np.arange(len(later)) % 2), later.facts)
-    model = fit_model(_rows(1), Recipe(80, 1.0), calibration=rarer, settings=QUICK)
-    assert model.predict_proba(rarer.frame)[:, 1].mean() == pytest.approx(rarer.labels.mean(), abs=0.02)
+def _rehearsed(*, level: float, seed: int = 0, count: int = 4000) -> Rehearsed:
+    """Margins that are right but for a level that moved by so much."""
+    draws = np.random.default_rng(seed)
+    margins = draws.normal(size=count)
+    labels = (draws.uniform(size=count) < 1 / (1 + np.exp(-(margins + level)))).astype(float)
+    return Rehearsed(margins, labels)
+
+
+def test_a_level_that_is_off_in_every_window_is_corrected() -> None:
+    earlier, later = _rehearsed(level=1.0, seed=1), _rehearsed(level=1.0, seed=2)
+    assert choose_calibration([earlier, later], settings=QUICK) == "shift"
+
+
+def test_a_level_that_swings_from_window_to_window_is_left_alone() -> None:
+    earlier, later = _rehearsed(level=1.0, seed=1), _rehearsed(level=-0.3, seed=2)
+    assert choose_calibration([earlier, later], settings=QUICK) == "identity"
+
+
+def test_with_one_window_only_calibration_is_judged_within_it() -> None:
+    assert choose_calibration([_rehearsed(level=1.0)], settings=QUICK) == "shift"
+
+
+def test_a_calibration_that_was_asked_for_is_not_argued_with() -> None:
+    asked = replace(QUICK, calibration="isotonic")
+    assert choose_calibration([_rehearsed(level=0.0)], settings=asked) == "isotonic"
+
+
+def test_a_calibrator_is_fitted_on_all_rehearsals_so_that_one_window_alone_moves_it_less() -> None:
+    model = fit_model(_rows(1), Recipe(40, 1.0), settings=QUICK)
+    calibrate(model, [_rehearsed(level=0.0), _rehearsed(level=1.0)], kind="shift")
+    assert model.blend_.calibrator.intercept == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_the_recipe_said_on_validation_is_what_its_blend_says() -> None:
+    validation = _rows(2, shape="line")
+    recipe, rehearsed = choose_recipe(_rows(1, shape="line"), validation, settings=QUICK)
+    assert rehearsed is not None
+    losses = np.logaddexp(0, np.where(rehearsed.labels == 1, -rehearsed.margins, rehearsed.margins))
+    assert losses.mean() == pytest.approx(min(recipe.log_losses.values()))
 
 
 def test_dates_are_for_the_trees_only() -> None:
-    model = fit_model(_rows(1), Recipe(40, 0.5), calibration=_rows(2), settings=QUICK, dates=("noise",))
+    model = fit_model(_rows(1), Recipe(40, 0.5), settings=QUICK, dates=("noise",))
     assert model.booster_only == ("noise",)
 
 
 def test_nobody_to_learn_from_is_an_error_that_says_what_to_do() -> None:
     nobody = _rows(1, count=0)
     with pytest.raises(BadInput, match="longer --look-back"):
-        fit_model(nobody, Recipe(80, 0.5), calibration=nobody, settings=QUICK)
+        fit_model(nobody, Recipe(80, 0.5), settings=QUICK)

@@ -1,4 +1,3 @@
-import itertools
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -23,18 +22,18 @@ def _days(cutoffs: Cutoffs) -> list[str]:
 def test_a_year_of_history_is_split_from_its_end() -> None:
     split = plan(MONTH, **YEAR)
     assert _days(split.test) == ["2017-12-02"]
+    assert _days(split.fit)[-2:] == ["2017-10-26", "2017-11-02"]
+    assert _days(split.fit)[0] == "2017-03-02"
     assert _days(split.calibration) == ["2017-11-02"]
-    assert _days(split.fit)[-2:] == ["2017-09-26", "2017-10-03"]
-    assert _days(split.fit)[0] == "2017-03-07"
-    assert _days(split.validation) == ["2017-10-03"]
-    assert _days(split.stopping)[-1] == "2017-08-29"
+    assert _days(split.rehearsal)[-1] == "2017-09-28"
+    assert _days(split.validation) == ["2017-09-28"]
+    assert _days(split.stopping)[-1] == "2017-08-24"
 
 
 def test_the_deployed_model_moves_on_to_the_newest_outcomes() -> None:
     split = plan(MONTH, **YEAR)
-    assert _days(split.recalibration) == ["2017-12-02"]
-    assert _days(split.refit)[-1] == "2017-11-02"
-    assert set(split.fit) < set(split.refit)
+    assert _days(split.deployed_fit)[-1] == "2017-12-02"
+    assert set(split.fit) < set(split.deployed_fit)
 
 
 def test_a_short_horizon_is_looked_at_every_two_days() -> None:
@@ -45,7 +44,7 @@ def test_a_short_horizon_is_looked_at_every_two_days() -> None:
 def test_a_long_history_is_bounded_to_the_newest_sixty_cutoffs() -> None:
     split = plan(MONTH, start=utc("2010-01-01"), end=utc("2018-01-01"))
     assert len(split.fit) == 60
-    assert _days(split.fit)[-1] == "2017-09-12"
+    assert _days(split.fit)[-1] == "2017-10-12"
 
 
 def test_a_long_history_is_tested_on_four_cutoffs_and_a_short_one_on_one() -> None:
@@ -85,15 +84,16 @@ def test_a_cutoff_whose_outcome_is_not_known_yet_is_refused() -> None:
 def test_a_split_prints_as_a_timeline() -> None:
     lines = plan(MONTH, **YEAR).says()
     assert [line[:22].strip() for line in lines] == [
-        "fit",
-        "- trees grown on",
-        "- trees stopped by",
+        "trees grown on",
+        "trees stopped by",
+        "rehearsal",
         "calibration",
+        "fit",
         "test",
         "deployed: fit",
         "deployed: calibration",
     ]
-    assert "2017-03-07 to 2017-10-03" in lines[0]
+    assert "2017-03-02 to 2017-11-02" in lines[4]
 
 
 @given(length=st.integers(6, 400), lead=st.integers(0, 5))
@@ -136,14 +136,14 @@ def test_no_horizon_of_an_earlier_step_reaches_beyond_the_next_steps_cutoff(
     split = _plan_or_none(definition, length, tests)
     assume(split is not None)
     assert split is not None
-    steps = [split.stopping, split.validation] if split.stopping else []
-    for earlier, later in [*itertools.pairwise(steps), (split.fit, split.calibration)]:
+    pairs = [(split.rehearsal, split.calibration), (split.fit, split.test)]
+    for earlier, later in [*pairs, (split.stopping, split.validation)] if split.stopping else pairs:
         assert split.closes(earlier) <= min(later)
-    assert split.closes(split.calibration) <= min(split.test)
-    assert split.closes(split.refit) <= min(split.recalibration)
+    assert split.validation in ((), split.rehearsal[-1:])
+    assert split.closes(split.deployed_fit) == split.closes(split.test)
     assert split.closes(split.all) <= shift(start, days(length))
     assert min(split.all) >= shift(start, definition.look_back)
-    assert len(split.refit) <= 60
+    assert len(split.deployed_fit) <= 60
 
 
 def _plan_or_none(definition: ChurnDefinition, length: int, tests: int) -> Split | None:
