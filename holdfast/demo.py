@@ -114,9 +114,9 @@ def invitation(demo: Demo, *, address: str) -> str:
         [
             "Try these in another terminal:",
             "",
-            f"curl -s {key} {address}/v1/users/{first}/score",
-            f"curl -s {key} '{address}/v1/users/at-risk?tier=high&limit=3'",
-            f"curl -s {key} -H 'Content-Type: application/json' -d {body} {address}/v1/scores/lookup",
+            f"curl -sw '\\n' {key} {address}/v1/users/{first}/score",
+            f"curl -sw '\\n' {key} '{address}/v1/users/at-risk?tier=high&limit=3'",
+            f"curl -sw '\\n' {key} -H 'Content-Type: application/json' -d {body} {address}/v1/scores/lookup",
             "",
             f"The API describes itself at {address}/docs. Ctrl-C stops it.",
         ]

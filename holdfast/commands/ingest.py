@@ -24,7 +24,8 @@ def command(session: Session, *, sources: tuple[str, ...]) -> int:
     Parquet, CSV and NDJSON (also .gz). All events of a command enter the log together or not at all, and an event
     that comes twice counts once. Rows that break the contract go to quarantine with reason and place.
     """
-    from holdfast import steps, telling  # noqa: PLC0415 off the command line's start
+    with session.progress.stage("Loading the libraries"):
+        from holdfast import steps, telling  # noqa: PLC0415 costs seconds, and progress should say so
 
     done = steps.ingest(session, sources, stdin=sys.stdin.buffer if "-" in sources else None)
     session.emit(telling.ingested_document(done), text=telling.ingested_text(done))

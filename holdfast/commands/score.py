@@ -26,7 +26,8 @@ def command(session: Session, *, cutoff: datetime | None, to: Path | None, keep:
 
     The file has user_id, churn_probability, percentile, tier, reasons, cutoff, horizon and model version.
     """
-    from holdfast import steps, tables, telling  # noqa: PLC0415 off the command line's start
+    with session.progress.stage("Loading the libraries"):
+        from holdfast import steps, tables, telling  # noqa: PLC0415 costs seconds, and progress should say so
 
     if to is None and not keep:
         raise click.UsageError("--no-run without --to would leave nothing; name a file.")

@@ -26,7 +26,8 @@ def command(session: Session, *, cutoff: datetime | None, promote: bool | None) 
 
     The report ends in a verdict. A model that is no better than a rule is kept as challenger: exit code 1.
     """
-    from holdfast import steps, telling  # noqa: PLC0415 off the command line's start
+    with session.progress.stage("Loading the libraries"):
+        from holdfast import steps, telling  # noqa: PLC0415 costs seconds, and progress should say so
 
     done = steps.train(session, cutoff=cutoff, promote=promote)
     session.emit(telling.trained_document(done), text=telling.trained_text(done))
