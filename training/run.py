@@ -39,7 +39,7 @@ from training.verdict import Verdict, judge
 
 OnStage = Callable[[str, int, int], None]  # stage, done, total
 GOLDEN_ROWS = 200
-FITTING_STEPS = 6
+FITTING_STEPS = 5
 
 
 class TrainingLog(Bucketed, Protocol):
@@ -141,10 +141,62 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     settings = settings or TrainSettings()
     tell = on_progress or _tell_nobody
     split = _plan(history or log.summary(), definition, cutoff=cutoff, settings=settings)
-    rows = _read(log, definition, features, split=split, settings=settings, tell=tell)
+    evidence = examine(log, features, split, settings=settings, on_progress=tell)
+    rows, newest = evidence.rows, evidence.rows.at(split.test[-1:])
+    model = fit_model(rows.at(split.deployed_fit), evidence.recipe, settings=settings, dates=_dates(features))
+    rehearsals = [evidence.rehearsals[-1], Rehearsed.by(evidence.model, newest)]
+    calibrate(model, rehearsals, kind=evidence.calibration)
+    importance = importance_by_family(model, features, newest)
+    tell("fitting", FITTING_STEPS, FITTING_STEPS)
+    return Training(
+        definition=definition,
+        features=features,
+        settings=settings,
+        split=split,
+        steps=_step_facts(rows, split),
+        recipe=evidence.recipe,
+        calibration=evidence.calibration,
+        trial=evidence.trial,
+        verdict=judge(evidence.trial),
+        importance=importance,
+        model=model,
+        tested_model=evidence.model,
+        golden=_golden(newest),
+        log_version=log.version,
+        trained_at=now,
+        code_version=code_version,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What is known before anything is deployed: the recipe that earlier time chose, and how its model did later."""
+
+    rows: TrainingSet
+    recipe: Recipe
+    rehearsals: list[Rehearsed]  # oldest first: what models of the recipe said of the windows before the test
+    calibration: str
+    model: ChurnModel  # the one that was tested
+    trial: Trial
+
+
+def examine(
+    log: TrainingLog,
+    features: FeatureSet,
+    split: Split,
+    *,
+    settings: TrainSettings,
+    on_progress: OnStage | None = None,
+) -> Evidence:
+    """Choose the recipe and the calibration on earlier time, fit, and test beside the baselines.
+
+    Raises `BadInput` when nobody is there to learn from or to test on, or when the fit rows hold one outcome only.
+    """
+    tell = on_progress or _tell_nobody
+    rows = _read(log, features, split=split, settings=settings, tell=tell)
     check_outcomes(rows.at(split.fit))
     _check_tested(rows.at(split.test), split.test)
-    dates = tuple(feature.name for feature in features if isinstance(feature.expression, OfCutoff))
+    dates = _dates(features)
     tell("fitting", 0, FITTING_STEPS)
     recipe, earliest = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings, dates=dates)
     tell("fitting", 1, FITTING_STEPS)
@@ -154,34 +206,16 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     kind = choose_calibration(rehearsals, settings=settings)
     tell("fitting", 2, FITTING_STEPS)
     tested = fit_model(rows.at(split.fit), recipe, settings=settings, dates=dates)
-    newest = Rehearsed.by(tested, rows.at(split.test[-1:]))
     calibrate(tested, rehearsals, kind=kind)
     tell("fitting", 3, FITTING_STEPS)
     trial = _test(tested, rows, split=split, settings=settings, dates=dates)
     tell("fitting", 4, FITTING_STEPS)
-    deployed = fit_model(rows.at(split.deployed_fit), recipe, settings=settings, dates=dates)
-    calibrate(deployed, [later, newest], kind=kind)
-    tell("fitting", 5, FITTING_STEPS)
-    importance = importance_by_family(deployed, features, rows.at(split.test[-1:]))
-    tell("fitting", FITTING_STEPS, FITTING_STEPS)
-    return Training(
-        definition=definition,
-        features=features,
-        settings=settings,
-        split=split,
-        steps=_step_facts(rows, split),
-        recipe=recipe,
-        calibration=kind,
-        trial=trial,
-        verdict=judge(trial),
-        importance=importance,
-        model=deployed,
-        tested_model=tested,
-        golden=_golden(rows.at(split.test[-1:])),
-        log_version=log.version,
-        trained_at=now,
-        code_version=code_version,
-    )
+    return Evidence(rows, recipe, rehearsals, kind, tested, trial)
+
+
+def _dates(features: FeatureSet) -> tuple[str, ...]:
+    """The features of the cutoff itself."""
+    return tuple(feature.name for feature in features if isinstance(feature.expression, OfCutoff))
 
 
 def _plan(history: History, definition: ChurnDefinition, *, cutoff: datetime | None, settings: TrainSettings) -> Split:
@@ -198,7 +232,6 @@ def _plan(history: History, definition: ChurnDefinition, *, cutoff: datetime | N
 
 def _read(
     log: TrainingLog,
-    definition: ChurnDefinition,
     features: FeatureSet,
     *,
     split: Split,
@@ -208,7 +241,7 @@ def _read(
     return labelled(
         log,
         features,
-        definition,
+        split.definition,
         split.all,
         log_end=split.closes(split.test),
         whole=(*split.test, *split.calibration),

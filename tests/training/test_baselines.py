@@ -60,13 +60,20 @@ def test_the_rfm_score_runs_from_three_to_fifteen() -> None:
     assert (scores.min(), scores.max()) == (3.0, 15.0)
 
 
-def test_every_baseline_gives_probabilities_at_the_level_of_the_calibration_rows() -> None:
+def test_a_rule_gives_probabilities_at_the_level_of_the_calibration_rows() -> None:
     older, later = _rows(2000, 1), _rows(2000, 2)
     rare = later[1] * (np.random.default_rng(0).uniform(size=2000) < 0.5)
-    for name, baseline in fit_baselines(*older, calibration=(later[0], rare)).items():
-        probabilities = baseline.probabilities(later[0])
+    baselines = fit_baselines(*older, calibration=(later[0], rare))
+    for name in ("last_seen_rule", "rfm"):
+        probabilities = baselines[name].probabilities(later[0])
         assert probabilities.mean() == pytest.approx(rare.mean(), abs=0.02), name
         assert ((probabilities > 0) & (probabilities < 1)).all(), name
+
+
+def test_the_regression_s_probabilities_are_its_own() -> None:
+    older, later = _rows(2000, 1), _rows(2000, 2)
+    regression = fit_baselines(*older, calibration=(later[0], later[1] * 0))["logistic_regression"]
+    assert regression.probabilities(older[0]).mean() == pytest.approx(older[1].mean(), abs=0.02)
 
 
 def test_a_feature_that_is_always_missing_does_not_stop_the_regression() -> None:

@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_training_however_many_threads_work(
     assert again.trial.quality() == training.trial.quality()
     assert again.model.blend_.booster_texts == training.model.blend_.booster_texts
     assert ("reading history", 4, 4) in told
-    assert told[-1] == ("fitting", 6, 6)
+    assert told[-1] == ("fitting", 5, 5)
 
 
 def test_nothing_after_the_tested_horizon_changes_a_figure(
