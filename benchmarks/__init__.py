@@ -1,0 +1,1 @@
+"""Figures against peers, as ratios in one run."""

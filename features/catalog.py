@@ -9,7 +9,8 @@ import zlib
 from collections.abc import Iterator
 from itertools import pairwise
 
-from features.language import Described, Expression, FeatureSet, Season, Selection, events, feature_set, season
+from features.expressions import Described, Expression, Season
+from features.language import FeatureSet, Selection, events, feature_set, season
 from features.summary import KindSummary, LogSummary
 from features.windows import Interval, days
 
@@ -146,7 +147,7 @@ def _trend(activity: Selection, windows: list[int]) -> list[Named]:
         named.append((f"active_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
     for half_life in (7, 28, 91):
         weight = activity.decayed_count(half_life=days(half_life))
-        sentence = f"{{:.1f}} events when each loses half its weight in {half_life} days"
+        sentence = f"about {{:.1f}} events of late, counting half for every {half_life} days of age"
         named.append((f"events_halved_{half_life}d", weight.says(sentence)))
     recent, usual = activity.decayed_count(half_life=days(7)), activity.decayed_count(half_life=days(91))
     momentum = (recent * 13 + 1) / (usual + 1)  # 13 sevens are 91; + 1 keeps one event from looking like a trend
@@ -156,23 +157,24 @@ def _trend(activity: Selection, windows: list[int]) -> list[Named]:
 def _money(valued: Selection, windows: list[int]) -> list[Named]:
     long = windows[-1]
     named: list[Named] = [
-        ("amount_ever", valued.total().says("{:,.2f} in all")),
-        ("mean_amount_ever", valued.mean().says("{:,.2f} an event on average", missing="no amount so far")),
-        ("largest_amount_ever", valued.maximum().says("{:,.2f} at the most", missing="no amount so far")),
+        ("amount_ever", valued.total().says("amounts of {:,.2f} in all")),
+        ("mean_amount_ever", valued.mean().says("an amount of {:,.2f} on average", missing="no amount so far")),
+        ("largest_amount_ever", valued.maximum().says("{:,.2f} was the largest amount", missing="no amount so far")),
         (
             f"mean_amount_{long}d",
             valued.mean(last=days(long)).says(
-                f"{{:,.2f}} an event on average in the last {long} days", missing=f"no amount in the last {long} days"
+                f"an amount of {{:,.2f}} on average in the last {long} days",
+                missing=f"no amount in the last {long} days",
             ),
         ),
     ]
     named += [
-        (f"amount_{window}d", valued.total(last=days(window)).says(f"{{:,.2f}} in the last {window} days"))
+        (f"amount_{window}d", valued.total(last=days(window)).says(f"amounts of {{:,.2f}} in the last {window} days"))
         for window in [window for window in windows if window >= MONTH] or windows
     ]
     for shorter, longer in [pair for pair in ((MONTH, QUARTER), (QUARTER, YEAR)) if pair[1] in windows]:
         share = valued.total(last=days(shorter)) / valued.total(last=days(longer))
-        sentence = f"{{:.0%}} of the amount of the last {longer} days fell in the last {shorter}"
+        sentence = f"{{:.0%}} of the amounts of the last {longer} days fell in the last {shorter}"
         missing = f"no amount in the last {longer} days"
         named.append((f"amount_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
     return named

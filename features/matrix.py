@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import Constant, OfCutoff, Season
+from features.expressions import Constant, OfCutoff, Season
 from features.plan import Combine, Plan, Read
 from features.windows import MICROSECONDS_PER_DAY
 

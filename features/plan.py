@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import WINDOWED, Arithmetic, Constant, Expression, FeatureSet, OfCutoff, Statistic, Tally
+from features.expressions import WINDOWED, Arithmetic, Constant, Expression, OfCutoff, Statistic, Tally
+from features.language import FeatureSet
 
 STATISTICS = tuple(Statistic)
 DECAY_DAYS = 4096  # beyond eleven years of age a decayed event weighs nothing that a half-life in use would show

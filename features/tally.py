@@ -11,7 +11,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import Statistic
+from features.expressions import Statistic
 from features.plan import STATISTICS, Plan
 from features.user_events import UserEvents
 from features.windows import MICROSECONDS_PER_DAY

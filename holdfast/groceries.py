@@ -40,7 +40,7 @@ def write_events(target: Path) -> int:
     folder = _folder()
     table = pa.concat_tables([_baskets(folder), _redemptions(folder), _mailings(folder)], promote_options="default")
     pq.write_table(table, target)
-    return table.num_rows
+    return int(table.num_rows)
 
 
 def _folder() -> Path:

@@ -134,7 +134,9 @@ class Serve:
     max_body_bytes: int = setting(1_000_000, "a longer body of a request is refused", metavar="BYTES")
     body_timeout_seconds: float = setting(10.0, "a body has to arrive within this time", metavar="SECONDS")
     header_timeout_seconds: float = setting(10.0, "headers have to arrive within this time", metavar="SECONDS")
-    max_open_requests: int = setting(256, "requests under way in one process; more have to wait", metavar="NUMBER")
+    max_open_requests: int = setting(
+        1024, "open connections of one process, idle ones too; more have to wait", metavar="NUMBER"
+    )
     shutdown_seconds: int = setting(30, "requests under way may take so long to finish at the end", metavar="SECONDS")
     key_memory_seconds: float = setting(4.0, "a revoked key stops working within this time", metavar="SECONDS")
     access_log: bool = setting(True, "write a line for each request to stderr", metavar="TRUTH")

@@ -32,6 +32,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _POINTER = "champion.json"
 _NO_MODEL = "no model yet: run `holdfast train` first."
 _SQLITE = "sqlite:///"
+_ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _SETTINGS = {  # read by MLflow when it is imported or first used
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # a bundle is text; nothing else is to be loaded
     "MLFLOW_DISABLE_TELEMETRY": "true",  # nobody outside learns that somebody trains here
@@ -206,14 +207,18 @@ def quiet_mlflow(tracking_uri: str) -> "Iterator[MlflowClient]":
 
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.ERROR)
-        before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        tracked_at, registered_at = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+        asked = {name: os.environ.get(name) for name in _ADDRESSES}  # MLflow writes its addresses there itself
         mlflow.set_tracking_uri(tracking_uri)
         mlflow.set_registry_uri(tracking_uri)
         try:
             yield mlflow.MlflowClient(tracking_uri, tracking_uri)
         finally:
-            mlflow.set_tracking_uri(before[0])
-            mlflow.set_registry_uri(before[1])
+            mlflow.set_tracking_uri(tracked_at)
+            mlflow.set_registry_uri(registered_at)
+            for name, address in asked.items():
+                os.environ.pop(name, None)
+                os.environ.update({} if address is None else {name: address})
 
 
 def _signature(names: list[str]) -> "ModelSignature":

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from features.errors import UserError
+from features.errors import Busy
 from serving.settings import ServiceSettings
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _free_port(host: str, port: int) -> int:
             probe.bind(address)
             return int(probe.getsockname()[1])
     except OSError as error:
-        raise UserError(
+        raise Busy(
             f"cannot listen on {host} port {port}: {error.strerror or error}. "
             "Stop what uses it, or choose another with --port (0 takes any free one)."
         ) from None

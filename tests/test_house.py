@@ -16,7 +16,7 @@ LONGEST_FILE = 400
 REGISTRY_HOSTS = re.compile(
     r"pypi\.org|pythonhosted|crates\.io|registry\.npmjs|conda\.anaconda|/simple/", re.IGNORECASE
 )
-MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|home|Users|root|tmp/lab)/\w")
+MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|home|Users|root|tmp/[a-z]+)/\w")
 
 
 def tracked() -> list[Path]:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from features.errors import BadInput
-from features.language import FeatureSet, OfCutoff
+from features.expressions import OfCutoff
+from features.language import FeatureSet
 from features.snapshots import Bucketed
 from features.windows import days, iso
 from models.bundle import Bundle

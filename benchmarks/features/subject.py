@@ -1,6 +1,7 @@
 """The features that the benchmark builds, in our language: 96 columns over all events and three kinds."""
 
-from features.language import Expression, FeatureSet, events, feature_set
+from features.expressions import Expression
+from features.language import FeatureSet, events, feature_set
 from features.windows import days
 
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)
@@ -8,7 +9,7 @@ KINDS = ("visit", "purchase", "return")
 
 
 def features() -> FeatureSet:
-    """Counts, totals and active days of seven windows, the largest value, and the days since the last and first event."""
+    """Counts, totals and active days of seven windows, the largest value, days since the last and the first event."""
     named: dict[str, Expression] = {}
     for name, chosen in {"all": events(), **{kind: events(kind) for kind in KINDS}}.items():
         for window in WINDOWS:

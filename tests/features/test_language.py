@@ -3,7 +3,8 @@ import math
 import pytest
 
 from features.errors import BadInput
-from features.language import FeatureSet, Season, events, feature_set, season
+from features.expressions import Season
+from features.language import FeatureSet, events, feature_set, season
 from features.plan import make_plan
 from features.snapshots import of_user
 from features.windows import days, utc

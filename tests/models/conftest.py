@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from features.language import FeatureSet, Season, events, feature_set, season
+from features.expressions import Season
+from features.language import FeatureSet, events, feature_set, season
 from features.windows import days
 from models.bundle import Bundle
 from models.definition import ChurnDefinition

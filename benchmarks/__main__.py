@@ -1,0 +1,32 @@
+"""All benchmarks, one after the other: quality, features, serving.
+
+python -m benchmarks --data DIR
+"""
+
+import argparse
+import subprocess
+import sys
+
+
+def main() -> None:
+    """Run each benchmark in a process of its own; leave out those whose tools are missing, and say so."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="data", help="folder with the quality benchmark's event files")
+    options = parser.parse_args()
+    commands = (
+        ["benchmarks.quality.run", "--data", options.data],
+        ["benchmarks.features.run"],
+        ["benchmarks.serving.lookup"],
+    )
+    failed = [command[0] for command in commands if _failed(command)]
+    if failed:
+        sys.exit(f"did not finish: {', '.join(failed)}")
+
+
+def _failed(command: list[str]) -> bool:
+    print(f"\n$ python -m {' '.join(command)}\n", flush=True)
+    return subprocess.run([sys.executable, "-m", *command], check=False).returncode != 0
+
+
+if __name__ == "__main__":
+    main()

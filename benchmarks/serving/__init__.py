@@ -1,0 +1,1 @@
+"""How fast scores are served."""
