@@ -147,7 +147,7 @@ def _trend(activity: Selection, windows: list[int]) -> list[Named]:
         named.append((f"active_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
     for half_life in (7, 28, 91):
         weight = activity.decayed_count(half_life=days(half_life))
-        sentence = f"about {{:.1f}} events of late, counting half for every {half_life} days of age"
+        sentence = f"recent activity of {{:.1f}} events, halved for every {half_life} days since"
         named.append((f"events_halved_{half_life}d", weight.says(sentence)))
     recent, usual = activity.decayed_count(half_life=days(7)), activity.decayed_count(half_life=days(91))
     momentum = (recent * 13 + 1) / (usual + 1)  # 13 sevens are 91; + 1 keeps one event from looking like a trend

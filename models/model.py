@@ -1,6 +1,7 @@
 """The churn model: gradient boosting and a spline regression blended on the log-odds, then calibrated."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -229,17 +230,20 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
 
     def _boost(self, matrix: Matrix, labels: Labels, *, later: tuple[Matrix, Labels] | None) -> tuple[str, ...]:
         shared = self._booster_parameters(len(matrix))
-        rows = lightgbm.Dataset(matrix, labels, params=shared)
-        held_out = [] if later is None else [lightgbm.Dataset(*later, reference=rows, params=shared)]
-        stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if held_out else []
+        rows = lightgbm.Dataset(matrix, labels, params=shared).construct()
+        held_out = [] if later is None else [lightgbm.Dataset(*later, reference=rows, params=shared).construct()]
         seeds = check_random_state(self.random_state).randint(1, 2**30, size=(self.n_seeds, 2)).tolist()
-        texts = []
-        for bagging, fraction in seeds:
-            own = shared | {"bagging_seed": bagging, "feature_fraction_seed": fraction}
+
+        def grow(seed: tuple[int, int]) -> str:
+            own = shared | {"bagging_seed": seed[0], "feature_fraction_seed": seed[1]}
+            stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if held_out else []
             booster = lightgbm.train(own, rows, self.n_estimators, valid_sets=held_out, callbacks=stop)
-            text = booster.model_to_string(num_iteration=booster.best_iteration)
-            texts.append(text.replace(f"[num_threads: {self.n_threads}]", "[num_threads: 1]"))  # same model, same bytes
-        return tuple(texts)
+            text: str = booster.model_to_string(num_iteration=booster.best_iteration)
+            return text
+
+        # A thread a booster: LightGBM's own threads wait for one another at every split.
+        with ThreadPoolExecutor(max_workers=max(1, self.n_threads)) as pool:
+            return tuple(pool.map(grow, seeds))
 
     def _booster_parameters(self, rows: int) -> dict[str, Any]:
         return {
@@ -253,9 +257,9 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             "lambda_l2": self.reg_lambda,
             "feature_pre_filter": False,
             "deterministic": True,
-            "force_row_wise": True,
+            "force_col_wise": True,
             "data_random_seed": 1,
-            "num_threads": self.n_threads,
+            "num_threads": 1,
             "verbosity": -1,
         }
 

@@ -12,7 +12,7 @@ Matrix = NDArray[np.float64]
 QUINTILES = (0.2, 0.4, 0.6, 0.8)
 CLIP = (0.005, 0.995)  # beyond these shares a curve is flat: the largest spender must not steer everybody's slope
 ROUNDING = 1e-6  # a basis column that deviates less never really varies
-MOST_ROWS = 50_000  # some 500 weights learn nothing from more rows, and the basis would outgrow memory
+MOST_ROWS = 30_000  # some 500 weights learn nothing from more rows, and the basis would outgrow memory
 
 
 @dataclass(frozen=True, slots=True)

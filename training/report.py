@@ -50,6 +50,12 @@ def _heading(title: str, lines: list[str]) -> str:
     return "\n".join([title, "=" * len(title), *wrapped])
 
 
+def _calibration(kind: str) -> str:
+    if kind == "identity":
+        return "probabilities are the blend's own: no correction learnt on one window served the next one better"
+    return f"probabilities are corrected by a {kind} calibration, learnt on the two newest windows before the test"
+
+
 def _data(training: Training) -> list[str]:
     rows = [
         f"{STEPS[name]:<22}{facts.rows:>9,} rows  {facts.users:>8,} users  {facts.cutoffs:>3} cutoffs  "
@@ -59,7 +65,7 @@ def _data(training: Training) -> list[str]:
     features = (
         f"{len(training.features)} features ({training.features.fingerprint}), log version {training.log_version}"
     )
-    return [*rows, features, training.recipe.says()]
+    return [*rows, features, training.recipe.says(), _calibration(training.calibration)]
 
 
 def _quality(training: Training) -> Iterator[str]:
