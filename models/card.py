@@ -1,5 +1,6 @@
 """The model card: one page on what a model is for, how good it is, and what it must not be used for."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from features.language import FeatureSet
@@ -26,12 +27,11 @@ def model_card(
         f"- fitted on {fitted.rows:,} rows, {fitted.churned_share:.1%} churned",
         f"- {len(fitted.trees)} boosters of {_value(list(fitted.trees))} trees, weight {fitted.booster_weight:g}; "
         f"spline regression {fitted.linear}",
-        f"- calibration: {model.blend_.calibrator.kind}",
         f"- {len(features.names)} features, fingerprint `{features.fingerprint}`",
     ]
     for name, group in groups.items():
         lines += ["", f"## {_words(name).capitalize()}", "", "| what | value |", "|---|---|"]
-        lines += [f"| {_words(what)} | {_value(value)} |" for what, value in group.items()]
+        lines += [f"| {_words(what)} | {value} |" for what, value in _cells(group)]
     return "\n".join([*lines, "", *_LIMITS, ""])
 
 
@@ -45,6 +45,15 @@ _LIMITS = (
 )
 
 
+def _cells(group: dict[str, Any]) -> Iterator[tuple[str, str]]:  # Any: JSON
+    """Each entry of a group as text; `auc`, `auc_low` and `auc_high` stand together as one figure with its interval."""
+    for name, value in group.items():
+        if f"{name}_low" in group and f"{name}_high" in group:
+            yield name, f"{_value(value)} [{_value(group[f'{name}_low'])}, {_value(group[f'{name}_high'])}]"
+        elif not name.endswith(("_low", "_high")):
+            yield name, _value(value)
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
 
@@ -52,6 +61,8 @@ def _words(name: str) -> str:
 def _value(value: Any) -> str:  # Any: JSON
     if isinstance(value, float):
         return f"{value:.4g}"
+    if isinstance(value, dict):  # a finding: its sentence is what a reader wants
+        return _value(value.get("sentence", ", ".join(f"{_words(name)} {_value(one)}" for name, one in value.items())))
     if isinstance(value, list):
         return ", ".join(_value(item) for item in value)
     return str(value).replace("|", "\\|").replace("\n", " ")
