@@ -137,9 +137,9 @@ def _trend(activity: Selection, windows: list[int]) -> list[Named]:
         span = days(window)
         against = f"in the last {window} days against the {window} before"
         change = activity.active_days(last=span) - activity.active_days(last=span, ago=span)
-        named.append((f"active_days_change_{window}d", change.says(f"{{:+.0f}} active days {against}")))
+        named.append((f"active_days_change_{window}d", change.says(f"a change of {{:+.0f}} active days {against}")))
         change = activity.count(last=span) - activity.count(last=span, ago=span)
-        named.append((f"events_change_{window}d", change.says(f"{{:+.0f}} events {against}")))
+        named.append((f"events_change_{window}d", change.says(f"a change of {{:+.0f}} events {against}")))
     for shorter, longer in pairwise(windows):
         share = activity.active_days(last=days(shorter)) / activity.active_days(last=days(longer))
         sentence = f"{{:.0%}} of the active days of the last {longer} fell in the last {shorter}"
@@ -147,7 +147,7 @@ def _trend(activity: Selection, windows: list[int]) -> list[Named]:
         named.append((f"active_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
     for half_life in (7, 28, 91):
         weight = activity.decayed_count(half_life=days(half_life))
-        sentence = f"recent activity of {{:.1f}} events, halved for every {half_life} days since"
+        sentence = f"recent activity {{:.1f}} (an event counts 1 when fresh, half after {half_life} days)"
         named.append((f"events_halved_{half_life}d", weight.says(sentence)))
     recent, usual = activity.decayed_count(half_life=days(7)), activity.decayed_count(half_life=days(91))
     momentum = (recent * 13 + 1) / (usual + 1)  # 13 sevens are 91; + 1 keeps one event from looking like a trend
@@ -199,7 +199,10 @@ def _of_kind(kind: Selection, slug: str, label: str, windows: list[int]) -> list
             for window in windows
             if window in (7, MONTH, QUARTER, YEAR)
         ),
-        (f"{slug}_change_28d", change.says(f"{{:+.0f}} {label} events in the last 28 days against the 28 before")),
+        (
+            f"{slug}_change_28d",
+            change.says(f"a change of {{:+.0f}} {label} events in the last 28 days against the 28 before"),
+        ),
         (f"{slug}_ever", kind.count().says(f"{{:.0f}} {label} events in all")),
         (
             f"{slug}_share_{long}d",

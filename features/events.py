@@ -181,14 +181,14 @@ class _Checks:
     def _refuse_file(self, name: str, problems: Problems, rule: TimeRule) -> None:
         """When no row of a batch can be placed, one setting is missing and not a hundred thousand rows wrong."""
         given = np.flatnonzero(problems != "missing")
-        hopeless = ["naive", "ambiguous", *(["too_old", "future"] if rule.format else [])]
-        if len(given) and np.isin(problems[given], hopeless).all():
-            found = self.raw.columns[name][int(given[0])].as_py()
-            sentence = _TIME_SENTENCES[str(problems[given[0]])]
+        hopeless = given[
+            np.isin(problems[given], ["naive", "ambiguous", *(["too_old", "future"] if rule.format else [])])
+        ]
+        if 2 * len(hopeless) > len(given) and not (problems == "").any():
+            found = self.raw.columns[name][int(hopeless[0])].as_py()
+            sentence = _TIME_SENTENCES[str(problems[hopeless[0]])]
             hint = f" Is {rule.format} the right --time-format?" if rule.format else ""
-            raise BadInput(
-                f"{self._subject(name)}: none of its times can be used. The first, '{found}', {sentence}.{hint}"
-            )
+            raise BadInput(f"{self._subject(name)}: none of its times can be used. '{found}', {sentence}.{hint}")
 
 
 def plain(column: pa.Array) -> pa.Array:

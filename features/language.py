@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from string import Formatter
 from typing import Any, Self
 
 from features.errors import BadInput
@@ -144,6 +145,18 @@ class Feature:
         if math.isnan(value):
             return self.missing or f"nothing yet for {self.name.replace('_', ' ')}"
         return self.sentence.format(value + 0.0)  # + 0.0 turns a negative zero into zero
+
+    @property
+    def pattern(self) -> str:
+        """The sentence with an N where a user's own value will stand.
+
+        >>> feature_set(share=events().weekend_share().says("{:.0%} at weekends"))["share"].pattern
+        'N % at weekends'
+        """
+        pieces = Formatter().parse(self.sentence)
+        return "".join(
+            literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
+        )
 
     @property
     def window_days(self) -> int | None:

@@ -150,7 +150,7 @@ class Store:
         "",
         "SQLAlchemy address; without it SQLite in the data folder",
         option="--store-url",
-        example="postgresql+psycopg://holdfast@db/holdfast",
+        example="sqlite:////srv/holdfast/store.db",
         metavar="URL",
     )
 

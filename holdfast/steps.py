@@ -1,6 +1,5 @@
 """The steps of the line, each over a session: what commands and the demo have in common."""
 
-import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,12 +21,10 @@ from holdfast import own_features, processors, versions
 from holdfast.progress import Report
 from holdfast.session import Session
 from holdfast.tables import write_table
-from models import bundle
 from models.definition import ChurnDefinition
-from models.registry import Registry
-from models.tiers import TierRule
 
 if TYPE_CHECKING:
+    from models.registry import Registry
     from serving.scoring import ScoredPopulation
     from training.fit import TrainSettings
     from training.run import Training
@@ -72,8 +69,10 @@ class Scored:
     file: Path | None
 
 
-def registry(session: Session) -> Registry:
+def registry(session: Session) -> "Registry":
     """Where models are registered, and where the champion's bundle is kept on this machine."""
+    from models.registry import Registry  # noqa: PLC0415 LightGBM: who only ingests does not wait for it
+
     session.folder.root.mkdir(parents=True, exist_ok=True)
     return Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion)
 
@@ -117,7 +116,9 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
 
 def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: bool = True) -> Scored:
     """Score the population, as the run that is served from now on (`keep`) and as a file; raises `Busy` as above."""
-    from serving.scoring import score_population  # noqa: PLC0415 only who scores pays for it
+    from models import bundle  # noqa: PLC0415 only who scores pays for it
+    from models.tiers import TierRule  # noqa: PLC0415 as above
+    from serving.scoring import score_population  # noqa: PLC0415 as above
 
     log = EventLog.open(session.folder.events)
     rule = TierRule(high=session.settings.score.high, medium=session.settings.score.medium)
@@ -265,12 +266,4 @@ def _keep(session: Session, scored: "ScoredPopulation") -> int:
 
 
 def _line(feature: Feature, share: float) -> Line:
-    return Line(feature.name, _in_general(feature.sentence), feature.family, feature.window_days, share)
-
-
-def _in_general(sentence: str) -> str:
-    """The sentence with an N where a user's own value will stand."""
-    pieces = string.Formatter().parse(sentence)
-    return "".join(
-        literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
-    )
+    return Line(feature.name, feature.pattern, feature.family, feature.window_days, share)

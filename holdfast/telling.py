@@ -3,8 +3,6 @@
 from features.ingest import Ingested
 from features.windows import iso
 from holdfast.steps import Scored, Trained
-from training.report import report
-from training.verdict import Decision
 
 _REASONS_SHOWN = 5
 
@@ -49,6 +47,8 @@ def trained_text(done: Trained) -> str:
         last = (
             f"{name} is registered as challenger and does not serve. To use it all the same: holdfast train --promote"
         )
+    from training.report import report  # noqa: PLC0415 who only ingests does not wait for LightGBM
+
     return f"{report(done.training)}\n\n{last}"
 
 
@@ -66,7 +66,7 @@ def trained_document(done: Trained) -> dict[str, object]:
 
 def trained_code(done: Trained) -> int:
     """1 for a model that should not be deployed and was not asked for, else 0."""
-    return int(done.training.verdict.decision is Decision.DO_NOT and not done.recorded.promoted)
+    return int(not done.training.verdict.may_be_promoted and not done.recorded.promoted)
 
 
 def scored_text(done: Scored) -> str:

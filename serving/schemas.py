@@ -41,7 +41,10 @@ class Out(BaseModel):
 class ReasonOut(Out):
     """Why the model says so. A reason is not a cause: changing it need not change what the user does."""
 
-    code: str = Field(description="Stable name of what stands behind the reason.", examples=["recency"])
+    code: str = Field(
+        description="Stable name of what stands behind the reason: its family and feature.",
+        examples=["cadence.silence_to_mean_gap"],
+    )
     sentence: str = Field(description="The reason in words.", examples=["last seen 24 days ago"])
     contribution: float = Field(
         description="What it adds to the score, in log-odds: above 0 speaks for churn, below 0 against.",

@@ -142,7 +142,7 @@ def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON
         "quality": _quality(bundle.facts.get("quality", {})),
         "verdict": bundle.facts.get("verdict"),
         "features": [
-            {"name": feature.name, "family": feature.family, "sentence": feature.sentence}
+            {"name": feature.name, "family": feature.family, "sentence": feature.pattern}
             for feature in bundle.features.features
         ],
         "feature_fingerprint": bundle.features.fingerprint,

@@ -61,8 +61,11 @@ class NewKey:
 def create_key(
     writer: Engine, name: str, scopes: Collection[str], *, now: datetime, expires_at: datetime | None = None
 ) -> NewKey:
-    """A new key; raises `BadInput` for a scope that is not one, for none, and for an end that has passed."""
+    """A new key; raises `BadInput` for no or an unknown scope, an end that has passed, or a working key's name."""
     _check(name, scopes, now=now, expires_at=expires_at)
+    namesakes = [key.prefix for key in list_keys(writer) if key.name == name and key.works(now)]
+    if namesakes:
+        raise BadInput(f"a working key is named {name!r} already ({namesakes[0]}…); revoke it or choose another name.")
     token = token_of(secrets.token_bytes(32))  # the one place where randomness must not be an argument
     key = ApiKey(token[:_PREFIX_LENGTH], name, frozenset(scopes), now, expires_at, None)
     values = {

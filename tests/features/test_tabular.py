@@ -259,3 +259,11 @@ def test_when_one_file_is_wrong_none_is_taken_and_nothing_is_quarantined(tmp_pat
         taken(tmp_path, tmp_path / "*.csv")
     assert EventLog.open(tmp_path / "log").version == 0
     assert list((tmp_path / "quarantine").iterdir()) == []
+
+
+def test_one_broken_time_among_naive_ones_does_not_hide_that_the_time_zone_is_missing(tmp_path: Path) -> None:
+    rows = [f"ada,2026-05-{day:02}T12:00:00,purchase,1,web\n" for day in range(1, 29)]
+    file = written(tmp_path, HEADER + "ada,2026-13-01T12:00:00,purchase,1,web\n" + "".join(rows))
+    with pytest.raises(BadInput, match=r"none of its times can be used.*'2026-05-01T12:00:00'.*--timezone"):
+        taken(tmp_path, file)
+    assert not list((tmp_path / "quarantine").glob("*"))

@@ -74,12 +74,25 @@ def test_revoking_again_keeps_the_first_date(empty_store: ScoreStore) -> None:
     assert empty_store.revoke_key("crm", now=LATER).revoked_at == NOW
 
 
-@pytest.mark.parametrize("name", ["nobody", "crm"])
-def test_revoking_what_names_no_key_or_several_is_refused(empty_store: ScoreStore, name: str) -> None:
-    for _ in range(2):
-        empty_store.create_key("crm", ["scores:read"], now=NOW)
+def test_a_second_working_key_of_a_name_is_refused_so_that_the_name_stays_clear(empty_store: ScoreStore) -> None:
+    first = empty_store.create_key("crm", ["scores:read"], now=NOW)
+    with pytest.raises(BadInput, match=f"named 'crm' already .{first.key.prefix}.*choose another name"):
+        empty_store.create_key("crm", ["scores:read"], now=LATER)
+    empty_store.revoke_key("crm", now=LATER)
+    assert empty_store.create_key("crm", ["scores:read"], now=LATER).key.works(LATER)
+
+
+def test_revoking_what_names_no_key_is_refused(empty_store: ScoreStore) -> None:
     with pytest.raises(BadInput, match="holdfast keys list"):
-        empty_store.revoke_key(name, now=LATER)
+        empty_store.revoke_key("nobody", now=LATER)
+
+
+def test_a_name_that_an_expired_and_a_working_key_share_is_refused_with_both_prefixes(empty_store: ScoreStore) -> None:
+    expired = empty_store.create_key("crm", ["scores:read"], now=NOW, expires_at=LATER)
+    working = empty_store.create_key("crm", ["scores:read"], now=LATER)
+    with pytest.raises(BadInput, match=f"2 keys .{expired.key.prefix}, {working.key.prefix}"):
+        empty_store.revoke_key("crm", now=LATER)
+    assert empty_store.revoke_key(working.key.prefix, now=LATER).name == "crm"
 
 
 @pytest.mark.parametrize(
