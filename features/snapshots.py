@@ -14,7 +14,7 @@ from features.matrix import columns
 from features.plan import Plan, make_plan
 from features.tally import tally
 from features.user_events import UserEvents
-from features.windows import Interval, from_microseconds, to_microseconds
+from features.windows import Interval, to_microseconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,8 +160,3 @@ def map_buckets(
             pool.shutdown(cancel_futures=True)  # an interrupt or a damaged bucket must not wait for all the others
             raise
         return [future.result() for future in futures]
-
-
-def cutoffs_of(snapshots: Snapshots) -> list[datetime]:
-    """The distinct cutoffs, oldest first."""
-    return [from_microseconds(moment) for moment in np.unique(snapshots.cutoffs)]
