@@ -181,7 +181,8 @@ def _load(path: Path, version: int | None) -> DeltaTable:
         raise NotReady(f"There is no event log at {path}. Import some events first: holdfast ingest FILE") from None
     except DeltaError as error:
         if version is None:
-            raise Damaged(f"The event log at {path} cannot be opened ({error}). Restore it from a backup.") from error
+            found = str(error).splitlines()[0]  # the rest is where in its own code the library noticed
+            raise Damaged(f"The event log at {path} cannot be opened ({found}). Restore it from a backup.") from error
         raise NotReady(
             f"The event log at {path} has no version {version}; expected one up to {_newest(path)}."
         ) from None

@@ -85,11 +85,12 @@ def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, fil
     """The settings in force; the file is the one given, else $HOLDFAST_CONFIG, else holdfast.toml in the folder.
 
     A relative path starts from the folder of the file that says it, in the environment and in options from `folder`.
-    Raises `BadInput` for an unknown section, key or variable, and for a value of the wrong type.
+    Raises `BadInput` for an unknown section, key or variable, a value of the wrong type, and a number below zero.
     """
     source = _find(file, environment=environment, folder=folder)
     from_file = _read(source) if source else {}
     merged = {**from_file, **_from_environment(environment), **options}
+    _check_not_negative(merged)
     sections = {
         section.name: typing.cast("type[Any]", section.type)(  # Any: as above
             **{key: value for (owner, key), value in merged.items() if owner == section.name}
@@ -215,6 +216,13 @@ def _from_variable(entry: Entry, text: str) -> Value:
     except ValueError:
         expected = _EXPECTED[entry.kind.__name__]
         raise BadInput(f"environment: {entry.variable} is {text!r}; expected {expected}.") from None
+
+
+def _check_not_negative(values: Given) -> None:
+    """No number among the settings can be below zero; where more is to be said, the user of the setting says it."""
+    for (section, key), value in values.items():
+        if isinstance(value, int | float) and value < 0:
+            raise BadInput(f"[{section}] {key} is {value}; expected 0 or more.")
 
 
 def _sections() -> list[str]:

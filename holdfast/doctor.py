@@ -50,7 +50,10 @@ def examine(session: Session) -> Iterator[Finding]:
             yield Finding(name, ERROR, str(error))
         except Exception as error:  # noqa: BLE001 a doctor examines on, whatever is broken
             yield Finding(
-                name, ERROR, f"{type(error).__name__}: {error}", "`holdfast --debug` with the command that needs it."
+                name,
+                ERROR,
+                f"{type(error).__name__}: {str(error).partition(chr(10))[0]}",
+                "`holdfast --debug` with the command that needs it.",
             )
 
 

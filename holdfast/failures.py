@@ -1,9 +1,11 @@
 """Everything that can go wrong, turned into one line on stderr and an exit code, in this one place."""
 
+import _thread
 import errno
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 
@@ -26,11 +28,14 @@ _CODES: dict[type[UserError], tuple[int, str]] = {
     UserError: (INPUT_OUTPUT, "input_output"),  # any other, for example a port that is taken
 }
 _FULL_DISK_WORDS = ("no space left on device", "disk is full", "os error 28", "disk quota exceeded")
+_DAMAGED_DATABASE_WORDS = ("file is not a database", "database disk image is malformed")
+_AGAIN_AFTER_SECONDS = 0.05
 _SHOWN_CHARACTERS = 2000
 
 
 def run(arguments: Sequence[str]) -> int:
     """The exit code of the command that the arguments name, after saying what went wrong if something did."""
+    sys.unraisablehook = _raise_again
     try:
         code = cli.main(list(arguments), prog_name="holdfast", standalone_mode=False)
         sys.stdout.flush()
@@ -44,6 +49,16 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 the last place that can turn it into words
         return _report(arguments, error)
     return code if isinstance(code, int) else 0
+
+
+def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Deliver a Ctrl-C once more that fell into a callback from C, where Python can only print and forget it."""
+    if not isinstance(lost.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(lost)
+        return
+    again = threading.Timer(_AGAIN_AFTER_SECONDS, _thread.interrupt_main)
+    again.daemon = True
+    again.start()
 
 
 def _report(arguments: Sequence[str], error: Exception) -> int:
@@ -64,6 +79,12 @@ def _words(error: Exception) -> tuple[int, str, str]:
             "disk_full",
             f"the disk is full{_where(error)}; free some space and run the same command again.",
         )
+    if _says(error, _DAMAGED_DATABASE_WORDS):
+        return (
+            *_CODES[Damaged],
+            "store.db or mlflow.db in the data folder is damaged (`holdfast doctor` looks at both); "
+            "restore it from a backup.",
+        )
     if isinstance(error, OSError):
         return INPUT_OUTPUT, "input_output", f"{error.strerror or error}{_where(error)}"
     first = (str(error).strip().splitlines() or [""])[0][:_SHOWN_CHARACTERS]
@@ -83,11 +104,12 @@ def _where(error: BaseException) -> str:
 
 def _disk_is_full(error: BaseException) -> bool:
     """Libraries wrap the operating system's error in their own, so the words are looked for too."""
-    return any(
-        (isinstance(link, OSError) and link.errno in {errno.ENOSPC, errno.EDQUOT})
-        or any(words in str(link).lower() for words in _FULL_DISK_WORDS)
-        for link in _chain(error)
-    )
+    full = any(isinstance(link, OSError) and link.errno in {errno.ENOSPC, errno.EDQUOT} for link in _chain(error))
+    return full or _says(error, _FULL_DISK_WORDS)
+
+
+def _says(error: BaseException, signs: tuple[str, ...]) -> bool:
+    return any(words in str(link).lower() for link in _chain(error) for words in signs)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

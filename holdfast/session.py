@@ -18,7 +18,7 @@ from holdfast.folder import Folder
 from holdfast.progress import Progress
 from holdfast.settings import Settings
 
-_TYPE_NAMES = {"int": "whole number", "float": "number", "bool": "truth", "timedelta": "span"}
+_TYPE_NAMES = {"int": "whole number", "float": "number", "bool": "word: true or false", "timedelta": "span"}
 
 
 @dataclass(frozen=True, slots=True)

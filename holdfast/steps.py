@@ -99,13 +99,14 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
             summary, meant = log.summary(), definition(session)
             check_kinds(meant, summary)
             features = feature_set(session, summary)
+        where = registry(session)  # a wrong name or address is refused now, not after the work
         training = _learn(session, log, meant, features, cutoff=cutoff)
         from training.tracking import record  # noqa: PLC0415 matplotlib, not before it is needed
 
         with session.progress.stage("Recording the run, its pictures and the model in MLflow") as report:
             recorded = record(
                 training,
-                registry(session),
+                where,
                 artifacts=session.artifacts,
                 source=str(session.folder.events),
                 promote=promote,

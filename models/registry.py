@@ -32,6 +32,8 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 _POINTER = "champion.json"
 _NO_MODEL = "no model yet: run `holdfast train` first."
 _SQLITE = "sqlite:///"
+_NOT_IN_NAMES = frozenset("/:.%\"'")
+_SCHEMES = frozenset({"sqlite", "http", "https", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc"})
 _ADDRESSES = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
 _SETTINGS = {  # read by MLflow when it is imported or first used
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",  # a bundle is text; nothing else is to be loaded
@@ -61,6 +63,15 @@ class Registry:
     champion_folder: Path = field(default=Path())
 
     def __post_init__(self) -> None:
+        """Raises `BadInput` for a name or an address that MLflow would refuse, after the training and not before."""
+        if not self.name.strip() or _NOT_IN_NAMES & set(self.name):
+            raise BadInput(f"{self.name!r} cannot be a model's name; expected one without any of / : . % \" '.")
+        scheme, colon, _ = self.tracking_uri.partition(":")
+        if colon and scheme.partition("+")[0] not in _SCHEMES:
+            raise BadInput(
+                f"{self.tracking_uri!r} is not an address of MLflow; expected for example https://mlflow.example.com "
+                "or sqlite:////srv/holdfast/mlflow.db."
+            )
         if self.champion_folder == Path():
             object.__setattr__(self, "champion_folder", champion_folder_of(self.tracking_uri))
 

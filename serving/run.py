@@ -2,6 +2,8 @@
 
 import logging
 import logging.config
+import os
+import signal
 import socket
 import time
 from dataclasses import replace
@@ -14,6 +16,7 @@ from serving.settings import ServiceSettings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
 
 
@@ -42,15 +45,49 @@ def serve(settings: ServiceSettings) -> None:
         workers_kill_timeout=settings.shutdown_seconds,
         log_dictconfig=_log_settings(),
     )
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_in, after_in_child=_begin_as_worker)
     server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+
+
+def checked(settings: ServiceSettings) -> ServiceSettings:
+    """The settings with a port that is free, after the store was opened once: what is wrong is said before the start.
+
+    Raises `UserError` when the port cannot be had or the store cannot be read.
+    """
+    from serving.store import ScoreStore  # noqa: PLC0415 (as above)
+
+    settings = replace(settings, port=_free_port(settings.host, settings.port))
+    ScoreStore.open(settings.store_url).close()
+    return settings
 
 
 def _load(settings: ServiceSettings) -> "FastAPI":
     """The application, made in the worker's own process."""
+    _end_when_told()  # once more, for where a worker is not a fork
     logging.config.dictConfig(_log_settings())
     from serving.app import create_app  # noqa: PLC0415 (the parent process only watches; it needs no application)
 
     return create_app(settings)
+
+
+def _begin_as_worker() -> None:
+    """A fork has the parent's handlers: it would only note a signal, and be waited for until it is killed."""
+    _end_when_told()
+    _let_signals_in()
+
+
+def _end_when_told() -> None:
+    """How a worker takes signals until it listens and has handlers of its own."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # from the parent, when the service is to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+
+
+def _hold_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+
+
+def _let_signals_in() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
 
 
 def _free_port(host: str, port: int) -> int:

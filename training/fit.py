@@ -19,6 +19,20 @@ from training.snapshots import MAX_ROWS, TrainingSet
 FEWEST_TREES = 30  # early stopping on a noisy validation must not leave a model of three trees
 
 
+_RANGES: dict[str, tuple[float, float]] = {
+    "trees": (1, 100_000),
+    "leaves": (2, 100_000),
+    "learning_rate": (0.0001, 1),
+    "rows_per_leaf": (1, 1_000_000_000),
+    "step_days": (1, 3660),
+    "max_cutoffs": (1, 100_000),
+    "test_cutoffs": (1, 100_000),
+    "max_rows": (1, 1_000_000_000),
+    "replicates": (1, 100_000),
+    "seed": (0, 2**32 - 1),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """Everything that can be turned; the defaults are one recipe that was never worse than its baselines."""
@@ -42,6 +56,13 @@ class TrainSettings:
     seed: int = 0
     workers: int = 1
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        """Raises `BadInput` for a setting outside its range, before time is spent on it."""
+        for name, (lowest, highest) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not lowest <= value <= highest:
+                raise BadInput(f"[train] {name} is {value}; expected {lowest} to {highest}.")
 
 
 @dataclass(frozen=True, slots=True)

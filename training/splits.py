@@ -111,7 +111,7 @@ def plan(
     tested on, and four where the history is so rich that `max_cutoffs` remain to fit on.
     Raises `BadInput` when the horizon of `newest` is open or the history is too short.
     """
-    newest = _checked_newest(definition, newest=newest, end=end)
+    newest = _checked_newest(definition, newest=newest, start=start, end=end)
     step = step or (days(2) if definition.horizon <= SHORT_HORIZON else days(7))
     earliest = shift(start, definition.look_back)
     test = _back(newest, step=step, earliest=earliest, most=test_cutoffs or RICH_TESTS)
@@ -158,7 +158,9 @@ def _closed_before(next_step: Cutoffs, cutoffs: Cutoffs, definition: ChurnDefini
     return tuple(cutoff for cutoff in cutoffs if next_step and definition.horizon_of(cutoff).end <= next_step[0])
 
 
-def _checked_newest(definition: ChurnDefinition, *, newest: datetime | None, end: datetime) -> datetime:
+def _checked_newest(
+    definition: ChurnDefinition, *, newest: datetime | None, start: datetime, end: datetime
+) -> datetime:
     """The newest test cutoff: the asked one when its horizon is over, by default the last closed one."""
     last_closed = shift(end, -(definition.lead_time + definition.horizon))
     if newest is None:
@@ -168,6 +170,10 @@ def _checked_newest(definition: ChurnDefinition, *, newest: datetime | None, end
             f"the outcome at cutoff {iso(newest)} is not known yet: its horizon ends "
             f"{iso(definition.horizon_of(newest).end)} and the log ends {iso(end)}; "
             f"expected a cutoff no later than {iso(last_closed)}."
+        )
+    if newest <= start:
+        raise BadInput(
+            f"the cutoff {iso(newest)} lies before the log, which begins {iso(start)}; expected a later one."
         )
     return newest
 

@@ -15,6 +15,7 @@ BLOCK = 1 << 23  # bytes read at a time
 LONGEST_RECORD = 1 << 20  # bytes; longer is a quote that was never closed, or no text at all
 UNCLOSED = -1  # instead of a number of fields
 _BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _DELIMITERS = ",;\t|"
 _NO_QUOTES = 256  # no byte
 _NEWLINE, _RETURN = 10, 13
@@ -82,9 +83,10 @@ def _check_utf8(block: bytes, *, name: str, line: int, place: int) -> None:
         block.decode()
     except UnicodeDecodeError as error:
         line += block.count(b"\n", 0, error.start)
+        found = "UTF-16" if place == 0 and block.startswith(_UTF_16) else "WINDOWS-1252"
         raise BadInput(
             f"{name} line {line} is not UTF-8: byte 0x{block[error.start]:02X} at position {place + error.start}; "
-            "expected UTF-8. Save it so, or convert it: iconv -f WINDOWS-1252 -t UTF-8."
+            f"expected UTF-8. Save it so, or convert it: iconv -f {found} -t UTF-8."
         ) from None
 
 

@@ -2,13 +2,15 @@
 
 import itertools
 import json
+import math
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from features.errors import NotReady
+from features.errors import BadInput, NotReady
 from features.windows import iso
 from holdfast.output import sentences, table
 from holdfast.session import Session, takes
@@ -46,21 +48,28 @@ def command(session: Session, *, top: int, tier: str | None, minimum: float, to:
     from holdfast.files import replacing  # noqa: PLC0415 off the command line's start
     from serving.lists import csv_lines, list_row  # noqa: PLC0415 as above
     from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
+    from serving.store.schema import sqlite_path  # noqa: PLC0415 as above
+    from serving.store.trouble import told_apart  # noqa: PLC0415 as above
 
-    store = ScoreStore.open(session.store_url)
-    try:
+    _check(minimum, to)
+    with told_apart(sqlite_path(session.store_url)), closing(ScoreStore.open(session.store_url)) as store:
         run = store.current_run()
         if run is None:
             raise NotReady("there are no scores yet; run `holdfast score` first.")
         listed = list(itertools.islice(_listed(store, tier=tier, minimum=minimum), top))
-    finally:
-        store.close()
     if to is None:
         session.emit(_document(run, listed), text=_text(run, listed))
         return
     with replacing(to) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as out:
         out.writelines(csv_lines(list_row(score) for score in listed))
     session.emit({"written": to, "users": len(listed)}, text=f"Wrote {len(listed):,} users to {to}.")
+
+
+def _check(minimum: float, to: Path | None) -> None:
+    if math.isnan(minimum):
+        raise BadInput("--minimum is nan; expected a probability from 0 to 1.")
+    if to is not None and to.suffix != ".csv":
+        raise BadInput(f"{to}: expected a name that ends in .csv; `holdfast score --to` also writes .parquet.")
 
 
 def _listed(store: "ScoreStore", *, tier: str | None, minimum: float) -> Iterator["StoredScore"]:

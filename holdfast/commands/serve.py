@@ -21,10 +21,10 @@ def command(session: Session) -> None:
     The API describes itself at /docs. Clients send a key of `holdfast keys create`.
     With --json the address is printed as a document before the first request.
     """
-    from serving.run import serve  # noqa: PLC0415 the server, only for who serves
+    from serving.run import checked, serve  # noqa: PLC0415 the server, only for who serves
     from serving.settings import ServiceSettings  # noqa: PLC0415 as above
 
-    settings = ServiceSettings(store_url=session.store_url, **dataclasses.asdict(session.settings.serve))
+    settings = checked(ServiceSettings(store_url=session.store_url, **dataclasses.asdict(session.settings.serve)))
     address = f"http://{settings.host}:{settings.port}"
     if session.as_json:
         session.emit({"address": address, "docs": f"{address}/docs"}, text="")

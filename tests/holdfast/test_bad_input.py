@@ -169,3 +169,39 @@ def test_a_full_disk_is_said_and_the_log_stays_as_it_was(holdfast: Holdfast, tmp
         assert (again["accepted"], again["duplicates"]) == (0, 2)
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_a_spreadsheets_utf_16_is_told_how_to_become_utf_8(holdfast: Holdfast, tmp_path: Path) -> None:
+    said = holdfast("ingest", write(tmp_path, GOOD.encode("utf-16")))
+    assert said.code == 3
+    assert "iconv -f UTF-16 -t UTF-8" in said.err
+
+
+def test_a_log_with_a_broken_commit_is_damage_told_in_one_line(holdfast: Holdfast, tmp_path: Path) -> None:
+    holdfast("ingest", write(tmp_path, GOOD))
+    commit = tmp_path / "holdfast-data" / "events" / "_delta_log" / "00000000000000000001.json"
+    commit.write_text("{bad")
+    said = holdfast("features")
+    assert said.code == 6
+    assert "cannot be opened" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_no_probability_is_no_list(holdfast: Holdfast) -> None:
+    said = holdfast("at-risk", "--minimum", "nan")
+    assert said.code == 3
+    assert "--minimum is nan" in said.err
+
+
+def test_a_csv_list_does_not_go_by_the_name_of_parquet(holdfast: Holdfast, tmp_path: Path) -> None:
+    said = holdfast("at-risk", "--to", "list.parquet")
+    assert said.code == 3
+    assert "expected a name that ends in .csv" in said.err
+    assert not (tmp_path / "list.parquet").exists()
+
+
+def test_a_number_below_zero_is_refused_whatever_it_is_for(holdfast: Holdfast) -> None:
+    for command, option, name in (("train", "--max-cutoffs", "max_cutoffs"), ("features", "--threads", "threads")):
+        said = holdfast(command, option, "-1")
+        assert said.code == 3
+        assert f"{name} is -1; expected 0 or more" in said.err

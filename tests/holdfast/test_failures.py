@@ -1,7 +1,12 @@
 """What goes wrong becomes one line and an exit code."""
 
+import ctypes
 import errno
 import json
+import signal
+import sqlite3
+import sys
+import time
 from collections.abc import Callable
 
 import click
@@ -39,6 +44,11 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException], list[s
         (RuntimeError("Io error: No space left on device (os error 28)"), 74, "error: the disk is full;"),
         (PermissionError(errno.EACCES, "Permission denied", "list.csv"), 74, "error: Permission denied: list.csv"),
         (ZeroDivisionError("division by zero"), 70, "error: unexpected ZeroDivisionError: division by zero"),
+        (
+            sqlite3.DatabaseError("database disk image is malformed"),
+            6,
+            "error: store.db or mlflow.db in the data folder is damaged",
+        ),
         (KeyboardInterrupt(), 130, "interrupted; nothing was lost, run the same command again"),
     ],
 )
@@ -61,3 +71,24 @@ def test_a_machine_gets_the_failure_as_a_document(
 ) -> None:
     assert failures.run([*failing(Busy("another training is running")), "--json"]) == 5
     assert json.loads(capsys.readouterr().out) == {"error": {"code": "busy", "message": "another training is running"}}
+
+
+def test_an_interrupt_that_falls_into_a_callback_from_c_still_interrupts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Loading a compiled kernel calls back from C; a Ctrl-C there was printed and forgotten."""
+
+    @ctypes.CFUNCTYPE(None)
+    def callback() -> None:
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0)
+
+    @click.command()
+    def loads_a_kernel() -> None:
+        callback()
+        time.sleep(5)
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)  # put back afterwards
+    monkeypatch.setattr(failures, "cli", loads_a_kernel)
+    assert failures.run([]) == 130
+    assert "Traceback" not in capsys.readouterr().err

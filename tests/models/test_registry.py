@@ -137,3 +137,14 @@ def test_a_relative_address_is_understood(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     assert sqlite_uri(Path("our data/mlflow.db")) == f"sqlite:///{tmp_path}/our data/mlflow.db"
     assert champion_folder_of("sqlite:///our data/mlflow.db") == tmp_path / "our data" / "champion"
+
+
+@pytest.mark.parametrize("name", ["a/b", "holdfast:2", " ", "v1.0"])
+def test_a_name_that_mlflow_would_refuse_is_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInput, match="cannot be a model's name"):
+        Registry(sqlite_uri(tmp_path / "mlflow.db"), name)
+
+
+def test_an_address_that_mlflow_does_not_know_is_refused_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="'foo://bar' is not an address of MLflow"):
+        Registry("foo://bar", "holdfast", tmp_path)

@@ -15,9 +15,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from features.errors import BadInput, UserError
+from features.errors import BadInput, Damaged, UserError
 from features.windows import utc
-from serving.run import serve
+from serving.run import checked, serve
 from serving.settings import ServiceSettings
 from serving.store import RunFacts, Score, ScoreStore
 
@@ -212,3 +212,29 @@ print(sorted(set(sys.modules) & {heavy}))
 def test_a_setting_outside_its_range_is_refused(name: str, value: float) -> None:
     with pytest.raises(BadInput, match=name):
         ServiceSettings("sqlite:///store.db", **{name: value})  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_a_damaged_store_is_told_before_anything_starts(tmp_path: Path) -> None:
+    damaged = tmp_path / "store.db"
+    damaged.write_bytes(b"this is not a database" * 200)
+    with pytest.raises(Damaged, match=r"store\.db is not a readable SQLite database"):
+        checked(ServiceSettings(f"sqlite:///{damaged}", port=0))
+
+
+def test_any_free_port_is_known_before_the_start(url: str) -> None:
+    assert checked(ServiceSettings(url, port=0)).port > 0
+
+
+def test_an_interrupt_while_the_service_starts_is_not_waited_out(tmp_path: Path) -> None:
+    """A worker that was still loading kept the signal to itself and was killed after `shutdown_seconds`."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    command = [sys.executable, "-c", START, url, str(free_port())]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    assert process.stdout is not None
+    with process.stdout as log:
+        next(line for line in log if b"Spawning worker" in line)
+        process.send_signal(signal.SIGINT)
+        said = log.read()
+    assert process.wait(timeout=10) == 0
+    assert b"refused to gracefully stop" not in said

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -98,3 +99,23 @@ def test_nobody_to_learn_from_is_an_error_that_says_what_to_do() -> None:
     nobody = _rows(1, count=0)
     with pytest.raises(BadInput, match="longer --look-back"):
         fit_model(nobody, Recipe(80, 0.5), settings=QUICK)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"trees": 0},
+        {"leaves": 1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"rows_per_leaf": 0},
+        {"max_cutoffs": 0},
+        {"test_cutoffs": 0},
+        {"replicates": 0},
+        {"seed": 2**32},
+    ],
+)
+def test_a_setting_that_nothing_can_be_learnt_with_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(BadInput, match=rf"\[train\] {name} is .*; expected"):
+        TrainSettings(**wrong)

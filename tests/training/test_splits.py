@@ -152,3 +152,8 @@ def _plan_or_none(definition: ChurnDefinition, length: int, tests: int) -> Split
         return plan(definition, start=start, end=shift(start, days(length)), test_cutoffs=tests)
     except BadInput:
         return None
+
+
+def test_a_cutoff_before_the_log_is_not_called_a_short_history() -> None:
+    with pytest.raises(BadInput, match="the cutoff 2020-01-01T00:00:00Z lies before the log, which begins 2026"):
+        plan(MONTH, start=utc("2026-01-01"), end=utc("2026-12-31"), newest=utc("2020-01-01"))
