@@ -121,7 +121,8 @@ async def _refuse(error: Exception, scope: Scope, receive: Receive, visit: _Visi
 def _check_kind(scope: Scope, headers: dict[bytes, bytes]) -> None:
     if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
         raise RefusedError("unsupported_media_type", "compressed bodies are not taken; send the body as it is.")
-    if scope["method"] != "POST":
+    empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+    if scope["method"] != "POST" or empty:  # of no kind; an address that takes no POST is better named so
         return
     kind, _, parameters = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"')

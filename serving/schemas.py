@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 LONGEST_USER_ID = 1024
 MOST_IDS = 10_000
 MOST_LISTED = 10_000
+_MOST_KEYS = 20  # of a body; no address knows so many
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_USER_ID)]
 Tier = Literal["high", "medium", "low"]
@@ -30,6 +31,14 @@ class In(BaseModel):
     """What clients send: nothing unknown, nothing converted, no NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, body: object) -> object:
+        """Tens of thousands of unknown keys are one mistake: naming each would hold up everybody for half a second."""
+        if isinstance(body, dict) and len(body) > _MOST_KEYS:
+            raise ValueError(f"{len(body):,} keys; expected only {', '.join(cls.model_fields)}")
+        return body
 
 
 class Out(BaseModel):
@@ -85,6 +94,7 @@ class LookupIn(In):
     user_ids: list[UserId] = Field(
         min_length=1,
         max_length=MOST_IDS,
+        fail_fast=True,
         description=f"1 to {MOST_IDS:,} user ids, each 1 to {LONGEST_USER_ID:,} characters.",
     )
 

@@ -33,7 +33,7 @@ def command(session: Session, *, cutoff: datetime | None) -> None:
             one.sentence,
             one.family,
             "" if one.window_days is None else f"{one.window_days} d",
-            f"{one.share:.0%}",
+            f"{one.share:.0%}" if dictionary.users else "",
         ]
         for one in dictionary.lines
     ]

@@ -165,3 +165,19 @@ def test_a_body_that_trickles_is_given_up(store: ScoreStore, url: str, make_clie
 
 def test_every_kind_of_problem_has_a_status_of_an_error_and_a_title() -> None:
     assert all(400 <= kind.status <= 599 and kind.title for kind in KINDS.values())
+
+
+@pytest.mark.parametrize(
+    "document", [{f"{key:x}": 1 for key in range(4_000)}, {"user_ids": [{"a": 1}] * 3_000}], ids=["keys", "ids"]
+)
+def test_thousands_of_mistakes_in_one_body_are_told_as_one(client: Any, document: object) -> None:
+    """To list 60,000 unknown keys held up every other request for half a second."""
+    answer = client.post(LOOKUP, json.dumps(document).encode())
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) == 1
+
+
+def test_a_post_to_an_address_that_is_only_read_is_told_so_and_not_asked_for_json(client: Any) -> None:
+    answer = client("POST", "/v1/users/ada/score")
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET"
