@@ -49,7 +49,7 @@ class Population:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshots:
-    """A row for each user of the population at each cutoff, sorted by cutoff, then user.
+    """A row for each user of the population at each cutoff, sorted by cutoff, then by bucket and user.
 
     `matrix` is `[n, features]`, missing is NaN; `cutoffs` are microseconds since 1970 UTC.
     """
@@ -128,13 +128,13 @@ def of_user(events: UserEvents, plan: Plan, *, cutoff: datetime) -> NDArray[np.f
 
 
 def stack(pieces: Sequence[Snapshots], *, names: tuple[str, ...]) -> Snapshots:
-    """Several pieces as one, sorted by cutoff, then user, whatever order they came in."""
+    """The pieces of all buckets, in bucket order, as one, sorted by cutoff."""
     pieces = [piece for piece in pieces if len(piece)]
     if not pieces:
         return Snapshots(np.array([], dtype=object), np.zeros(0, dtype=np.int64), names, np.empty((0, len(names))))
     users = np.concatenate([piece.users for piece in pieces])
     cutoffs = np.concatenate([piece.cutoffs for piece in pieces])
-    order = np.lexsort((users.astype(str), cutoffs))
+    order = np.argsort(cutoffs, kind="stable")
     return Snapshots(users[order], cutoffs[order], names, np.concatenate([piece.matrix for piece in pieces])[order])
 
 

@@ -36,7 +36,7 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingSet:
-    """Snapshots with what then happened: rows sorted by cutoff, then user; labels are NaN while not known."""
+    """Snapshots with what then happened: rows sorted by cutoff; labels are NaN while not known."""
 
     snapshots: Snapshots
     labels: FloatArray
@@ -140,10 +140,10 @@ def _bucket_reader(
 
 
 def _stack(pieces: Sequence[TrainingSet]) -> TrainingSet:
-    """The buckets' rows as one set, sorted by cutoff, then user."""
+    """The buckets' rows as one set, sorted by cutoff."""
     users: NDArray[np.object_] = np.concatenate([piece.users for piece in pieces])
     cutoffs: IntArray = np.concatenate([piece.snapshots.cutoffs for piece in pieces])
-    order = np.lexsort((users.astype(str), cutoffs))
+    order = np.argsort(cutoffs, kind="stable")
     facts = SimpleFacts(
         *(
             np.concatenate([getattr(piece.facts, name) for piece in pieces])[order]

@@ -92,10 +92,14 @@ def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> Itera
 
 
 def _experiment(client: "MlflowClient", artifacts: str) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found is not None:
-        return str(found.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifact_location=artifacts))
+    """The experiment whose files lie there; an experiment's address stands for good, so a moved folder has its own."""
+    for name in (EXPERIMENT, f"{EXPERIMENT} ({artifacts})"):
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            return str(client.create_experiment(name, artifact_location=artifacts))
+        if artifacts in ("", found.artifact_location):
+            break
+    return str(found.experiment_id)
 
 
 def _tags(training: Training) -> dict[str, str]:

@@ -1,4 +1,3 @@
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -55,9 +54,10 @@ def test_the_number_of_workers_changes_nothing(log: EventLog) -> None:
     assert one.matrix.tobytes() == two.matrix.tobytes()
 
 
-def test_rows_are_sorted_by_cutoff_then_user(log: EventLog) -> None:
+def test_rows_are_sorted_by_cutoff_then_bucket_then_user(log: EventLog) -> None:
     found = build(log, feature_set(count=events().count()), cutoffs=CUTOFFS[::-1], population=ACTIVE)
-    assert sorted(zip(found.cutoffs, found.users, strict=True)) == list(zip(found.cutoffs, found.users, strict=True))
+    places = [(cutoff, log.bucket_of(user), user) for cutoff, user in zip(found.cutoffs, found.users, strict=True)]
+    assert places == sorted(places)
 
 
 def test_nobody_in_the_population_is_an_empty_snapshot_with_all_columns(log: EventLog) -> None:

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +8,7 @@ from features.errors import NotReady
 from models.bundle import load
 from models.registry import Registry, quiet_mlflow, sqlite_uri
 from training.run import Training
-from training.tracking import EXPERIMENT, Recorded, record
+from training.tracking import EXPERIMENT, Recorded, _experiment, record
 from training.verdict import Decision, Finding, Verdict
 
 GOOD = Verdict(Decision.DEPLOY, (Finding("calibrated", "fine.", Decision.DEPLOY),))
@@ -105,3 +106,14 @@ def test_an_interrupted_record_leaves_the_champion_and_marks_the_run(
         )
     assert sorted(_statuses(registry)) == sorted([*before, status])
     assert registry.champion().version == champion.version
+
+
+def test_after_a_data_folder_was_moved_nothing_is_written_where_it_was(tmp_path: Path) -> None:
+    before, after = (tmp_path / "before").as_uri(), (tmp_path / "after").as_uri()
+    with quiet_mlflow(sqlite_uri(tmp_path / "mlflow.db")) as client:
+        first = _experiment(client, before)
+        assert _experiment(client, before) == _experiment(client, "") == first
+        moved = _experiment(client, after)
+        assert client.get_experiment(moved).artifact_location == after
+        assert _experiment(client, after) == moved
+        assert _experiment(client, before) == first  # moved back
