@@ -93,13 +93,12 @@ def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> Itera
 
 def _experiment(client: "MlflowClient", artifacts: str) -> str:
     """The experiment whose files lie there; an experiment's address stands for good, so a moved folder has its own."""
-    for name in (EXPERIMENT, f"{EXPERIMENT} ({artifacts})"):
-        found = client.get_experiment_by_name(name)
-        if found is None:
-            return str(client.create_experiment(name, artifact_location=artifacts))
-        if artifacts in ("", found.artifact_location):
-            break
-    return str(found.experiment_id)
+    usual = client.get_experiment_by_name(EXPERIMENT)
+    if usual is not None and artifacts in ("", usual.artifact_location):
+        return str(usual.experiment_id)
+    name = EXPERIMENT if usual is None else f"{EXPERIMENT} ({artifacts})"
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts))
 
 
 def _tags(training: Training) -> dict[str, str]:
