@@ -185,6 +185,12 @@ class FeatureSet:
         canonical = json.dumps([LANGUAGE_VERSION, meaning], sort_keys=True, separators=(",", ":"))
         return "fs-" + hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of event that any feature names."""
+        parts = [part for feature in self.features for part in feature.expression.parts()]
+        return frozenset(kind for part in parts if isinstance(part, Tally) for kind in part.kinds)
+
     def __len__(self) -> int:
         return len(self.features)
 
@@ -260,6 +266,7 @@ def _whole_days(span: timedelta, *, least: int) -> int:
     whole = span // timedelta(days=1)
     if span != days(whole) or whole < least:
         raise BadInput(
-            f"a window of {span} is not a span of at least {least} whole days before the cutoff; write days(28)."
+            f"a span of {span / timedelta(days=1):g} days; expected at least {least} whole days before the cutoff, "
+            "for example days(28)."
         )
     return whole

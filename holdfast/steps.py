@@ -1,6 +1,6 @@
 """The steps of the line, each over a session: what commands and the demo have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -97,7 +97,7 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
     with session.folder.alone("training", now=session.now):
         with session.progress.stage("Summing up the log"):
             summary, meant = log.summary(), definition(session)
-            check_kinds(meant, summary)
+            check_kinds(meant.activity, summary)
             features = feature_set(session, summary)
         where = registry(session)  # a wrong name or address is refused now, not after the work
         training = _learn(session, log, meant, features, cutoff=cutoff)
@@ -157,7 +157,9 @@ def definition(session: Session) -> ChurnDefinition:
 def feature_set(session: Session, summary: LogSummary) -> FeatureSet:
     """The user's own feature set, or the standard one for this log."""
     if session.settings.features.file:
-        return own_features.load(Path(session.settings.features.file))
+        own = own_features.load(Path(session.settings.features.file))
+        check_kinds(own.kinds, summary, said_by=session.settings.features.file)
+        return own
     return catalog.standard(summary, activity=session.settings.churn.activity)
 
 
@@ -166,14 +168,14 @@ def threads(session: Session) -> int:
     return session.settings.compute.threads or processors.count()
 
 
-def check_kinds(meant: ChurnDefinition, summary: LogSummary) -> None:
-    """Raise `BadInput` when the definition names a kind of event that the log has not got."""
+def check_kinds(named: Collection[str], summary: LogSummary, *, said_by: str = "--activity") -> None:
+    """Raise `BadInput` when the definition or a feature names a kind of event that the log has not got."""
     known = [kind.name for kind in summary.kinds]
-    unknown = [kind for kind in meant.activity if kind not in known]
+    unknown = sorted(kind for kind in named if kind not in known)
     if unknown:
         raise BadInput(
             f"the log has no events of kind {', '.join(map(repr, unknown))}; "
-            f"expected --activity to name some of {', '.join(map(repr, known[:20]))}."
+            f"expected {said_by} to name some of {', '.join(map(repr, known[:20]))}."
         )
 
 
@@ -190,7 +192,7 @@ def dictionary(session: Session, *, cutoff: datetime | None, on_progress: Report
     """The features with the share of the population that has a value, as of the cutoff."""
     log = EventLog.open(session.folder.events)
     summary, meant = log.summary(), definition(session)
-    check_kinds(meant, summary)
+    check_kinds(meant.activity, summary)
     moment = cutoff or summary.end
     check_cutoff(moment, summary)
     features = feature_set(session, summary)

@@ -155,6 +155,16 @@ def test_a_feature_set_of_the_users_own_is_used(shop: Path) -> None:
     assert "own.py line 1: ImportError" in wrong.err
 
 
+def test_a_feature_of_a_kind_that_the_log_has_not_got_is_named_and_not_counted_as_zero(shop: Path) -> None:
+    own = shop / "typo.py"
+    own.write_text("from features.language import events, feature_set\nMINE = feature_set(n=events('vist').count())\n")
+    wrong = here("features", "--features", "typo.py", folder=shop)
+    own.unlink()
+    assert wrong.code == 3
+    assert "no events of kind 'vist'; expected" in wrong.err
+    assert "typo.py to name some of" in wrong.err
+
+
 def test_the_doctor_is_content(shop: Path) -> None:
     said = here("doctor", "--json", "--port", "0", folder=shop)
     assert said.code == 0, said.out
