@@ -173,8 +173,8 @@ def load(target: str, extra: list[str], *, seconds: int, connections: int) -> Fi
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return Figure(
         per_second=float(found(r"Requests/sec:\s+([\d.]+)", text)),
-        p50_ms=milliseconds(found(r"50%\s+(\S+)", text)),
-        p99_ms=milliseconds(found(r"99%\s+(\S+)", text)),
+        p50_ms=milliseconds(found(r"\n\s+50%\s+(\S+)", text)),
+        p99_ms=milliseconds(found(r"\n\s+99%\s+(\S+)", text)),
         failed=int(bad[1]) if bad else 0,
         cpu_us=math.nan,
     )
