@@ -201,8 +201,8 @@ def champion_folder_of(tracking_uri: str) -> Path:
 def sqlite_uri(path: Path) -> str:
     """The tracking address of an SQLite file, which need not exist; its folder is made.
 
-    >>> sqlite_uri(Path("/tmp/mlflow.db"))
-    'sqlite:////tmp/mlflow.db'
+    >>> sqlite_uri(Path("/srv/mlflow.db"))
+    'sqlite:////srv/mlflow.db'
     """
     path.absolute().parent.mkdir(parents=True, exist_ok=True)
     return f"{_SQLITE}{path.absolute()}"
