@@ -112,10 +112,6 @@ class EventLog:
         """The events of one user; no users when the log knows none by this id."""
         return read_events_of(user_id, self._files[self.bucket_of(user_id)])
 
-    def has_user(self, user_id: str) -> bool:
-        """Whether the log holds an event of this user."""
-        return len(self.read_user(user_id)) > 0
-
     def summary(self) -> LogSummary:
         """Counts and span of the whole log, a bucket at a time; `NotReady` when it is empty."""
         found = summarise(map(self.read_bucket, range(self.buckets)))

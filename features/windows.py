@@ -4,7 +4,6 @@ Instants are aware `datetime` at the edges and `int` microseconds since 1970 UTC
 spans are `timedelta` at the edges. No other module adds or subtracts times.
 """
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,7 +139,7 @@ def ceil_second(moment: datetime) -> datetime:
     >>> iso(ceil_second(utc("2026-06-01T09:30:00.250000Z")))
     '2026-06-01T09:30:01Z'
     """
-    return _EPOCH + timedelta(seconds=math.floor((moment - _EPOCH) / timedelta(seconds=1)) + 1)
+    return _EPOCH + timedelta(seconds=(moment - _EPOCH) // timedelta(seconds=1) + 1)
 
 
 def zone_named(name: str) -> ZoneInfo:

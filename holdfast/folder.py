@@ -29,11 +29,6 @@ class Folder:
         return self.root / "quarantine"
 
     @property
-    def cache(self) -> Path:
-        """What can be deleted at any time."""
-        return self.root / "cache"
-
-    @property
     def champion(self) -> Path:
         """The bundle that serves, as this machine keeps it."""
         return self.root / "champion"

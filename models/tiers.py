@@ -28,22 +28,6 @@ def percentiles(scores: ArrayLike) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class TierCuts:
-    """The lowest score of the high and of the medium tier, for users who are scored after the population was.
-
-    >>> TierCuts(high=0.6, medium=0.3).tier(0.45)
-    'medium'
-    """
-
-    high: float
-    medium: float
-
-    def tier(self, score: float) -> Tier:
-        """The tier that a user of this score would have been in."""
-        return "high" if score >= self.high else "medium" if score >= self.medium else "low"
-
-
-@dataclass(frozen=True, slots=True)
 class TierRule:
     """Shares of the population, by capacity: who comes first is `high`, who comes next `medium`, the rest `low`.
 
@@ -69,12 +53,6 @@ class TierRule:
         places = percentiles(scores) + _ROUNDING
         high, medium = 100 * (1 - self.high), 100 * (1 - self.high - self.medium)
         return ["high" if place >= high else "medium" if place >= medium else "low" for place in places]
-
-    def cuts(self, scores: ArrayLike) -> TierCuts:
-        """The lowest score of each tier; infinity where nobody is in it or above."""
-        found, tiers = _scores(scores), np.array(self.tiers(scores), dtype=str)
-        high = float(found[tiers == "high"].min(initial=np.inf))
-        return TierCuts(high=high, medium=min(high, float(found[tiers == "medium"].min(initial=np.inf))))
 
 
 def _scores(scores: ArrayLike) -> NDArray[np.float64]:

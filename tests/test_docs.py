@@ -269,7 +269,7 @@ def test_every_exit_code_is_listed() -> None:
 def test_everything_in_the_data_folder_is_listed() -> None:
     listed = {name.strip("/") for name in names(page("docs/operations.md").section("Folders"))}
     folder = Folder(Path("data"))
-    paths = [folder.events, folder.quarantine, folder.cache, folder.champion, folder.artifacts]
+    paths = [folder.events, folder.quarantine, folder.champion, folder.artifacts]
     addresses = [folder.store_url, folder.tracking_uri]
     assert {path.name for path in paths} | {address.rsplit("/", 1)[1] for address in addresses} <= listed
 

@@ -1,27 +1,13 @@
 """The command line as a function: arguments in; exit code, stdout and stderr out."""
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from holdfast.failures import run
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:  # Any: JSON
-        return json.loads(self.out)
-
+from tests.said import Said
 
 Holdfast = Callable[..., Said]
 

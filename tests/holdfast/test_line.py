@@ -13,7 +13,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,21 +20,11 @@ from typing import Any
 import pytest
 
 from holdfast.failures import run
+from tests.said import Said
 
 USERS = 240
 DAYS = 240
 SMALL = ["--max-cutoffs", "6", "--trees", "20", "--replicates", "20", "--horizon", "14d", "--look-back", "28d"]
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:  # Any: JSON
-        return json.loads(self.out)
 
 
 def spawn(*arguments: str, folder: Path) -> "subprocess.Popen[str]":

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.errors import BadInput
-from models.tiers import TierCuts, TierRule, percentiles
+from models.tiers import TierRule, percentiles
 
 SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=80)
 
@@ -25,7 +25,6 @@ def test_a_lone_user_stands_in_the_middle() -> None:
 def test_nobody_scored_is_no_mistake() -> None:
     assert percentiles([]).tolist() == []
     assert TierRule().tiers([]) == []
-    assert TierRule().cuts([]).tier(0.99) == "low"
 
 
 @given(SCORES)
@@ -38,18 +37,15 @@ def test_percentiles_follow_the_scores_and_average_to_fifty(scores: list[float])
 
 
 @given(SCORES)
-def test_a_cut_puts_every_scored_user_into_the_tier_it_had(scores: list[float]) -> None:
-    cuts = TierRule().cuts(scores)
-    assert [cuts.tier(score) for score in scores] == TierRule().tiers(scores)
+def test_nobody_of_a_lower_score_is_in_a_higher_tier(scores: list[float]) -> None:
+    heights = [("low", "medium", "high").index(tier) for tier in TierRule().tiers(scores)]
+    ranked = sorted(zip(scores, heights, strict=True))
+    assert [height for _, height in ranked] == sorted(heights)
 
 
 @given(SCORES)
 def test_the_order_in_which_users_come_changes_nothing(scores: list[float]) -> None:
     assert TierRule().tiers(scores[::-1]) == TierRule().tiers(scores)[::-1]
-
-
-def test_cuts_are_the_lowest_score_of_their_tier() -> None:
-    assert TierRule(high=0.25, medium=0.25).cuts([0.1, 0.2, 0.3, 0.4]) == TierCuts(high=0.4, medium=0.3)
 
 
 @pytest.mark.parametrize(("high", "medium"), [(-0.1, 0.2), (0.1, -0.2), (0.6, 0.6), (float("nan"), 0.1)])
