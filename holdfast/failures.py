@@ -29,6 +29,7 @@ _CODES: dict[type[UserError], tuple[int, str]] = {
 }
 _FULL_DISK_WORDS = ("no space left on device", "disk is full", "os error 28", "disk quota exceeded")
 _DAMAGED_DATABASE_WORDS = ("file is not a database", "database disk image is malformed")
+_INTERRUPTED_WORDS = "interrupted; nothing was lost, run the same command again"
 _AGAIN_AFTER_SECONDS = 0.05
 _SHOWN_CHARACTERS = 2000
 
@@ -42,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return _hush()
     except (KeyboardInterrupt, click.Abort):
-        return _say(arguments, "interrupted", "interrupted; nothing was lost, run the same command again", INTERRUPTED)
+        return _say(arguments, "interrupted", _INTERRUPTED_WORDS, INTERRUPTED)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -62,6 +63,8 @@ def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
 
 
 def _report(arguments: Sequence[str], error: Exception) -> int:
+    if any(isinstance(link, KeyboardInterrupt) for link in _chain(error)):  # a library's import wrapped it
+        return _say(arguments, "interrupted", _INTERRUPTED_WORDS, INTERRUPTED)
     if "--debug" in arguments:
         traceback.print_exc()
     code, name, message = _words(error)
