@@ -1,6 +1,7 @@
 """Many users' events as columns: what a bucket of the log reads as, and what the kernel walks."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,29 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader needs of each event beside its user, time, kind and value."""
+
+    received: bool = False  # when it became known
+    properties: tuple[str, ...] = ()  # names, sorted
+
+
+NOTHING_MORE = Wanted()
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One property of every event, coded."""
+
+    codes: KindArray  # index into texts, -1: the event came without this property
+    texts: tuple[str, ...]  # unique; their order means nothing
+
+
+@dataclass(frozen=True, slots=True)
 class UserEvents:
     """Events of `n` users, sorted by user, then time, then event id.
 
-    Rows `offsets[i]:offsets[i + 1]` belong to `user_ids[i]`.
+    Rows `offsets[i]:offsets[i + 1]` belong to `user_ids[i]`. What was not wanted of the log is not here.
     """
 
     user_ids: tuple[str, ...]  # n, sorted by their UTF-8 bytes, unique
@@ -25,6 +45,8 @@ class UserEvents:
     kinds: KindArray  # index into kind_names
     kind_names: tuple[str, ...]
     values: FloatArray  # NaN: the event came without a value
+    received: IntArray | None = None  # microseconds since 1970 UTC, its own time where the log does not say
+    properties: Mapping[str, Property] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.user_ids)
@@ -43,6 +65,8 @@ class UserEvents:
             kinds=self.kinds[rows],
             kind_names=self.kind_names,
             values=self.values[rows],
+            received=None if self.received is None else self.received[rows],
+            properties={name: Property(column.codes[rows], column.texts) for name, column in self.properties.items()},
         )
 
     def active_in(self, interval: Interval, *, kinds: tuple[str, ...]) -> NDArray[np.bool_]:
