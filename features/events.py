@@ -28,6 +28,7 @@ EVENT_SCHEMA = pa.schema(
 )
 REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "reason", "row")])
 
+PROFILE = "$profile"  # the kind of what is known about a user from a moment on
 LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
 _SHOWN = 60  # characters of a wrong value that a reason repeats
 FUTURE_TOLERANCE = days(1)  # clocks of devices run ahead
@@ -83,8 +84,17 @@ class Batch:
         return int(self.good.num_rows + self.rejected.num_rows)
 
 
-def validate(raw: RawRows, *, rule: TimeRule, now: datetime, rule_works: bool = False) -> Batch:
-    """Every row either kept or rejected with the first reason found.
+def is_reserved(kind: str) -> bool:
+    """Whether a kind is one of ours and not something that users do.
+
+    >>> is_reserved("$profile"), is_reserved("purchase")
+    (True, False)
+    """
+    return kind.startswith("$")
+
+
+def validate(raw: RawRows, *, rule: TimeRule, now: datetime, rule_works: bool = False, profiles: bool = False) -> Batch:
+    """Every row either kept or rejected with the first reason found; `profiles` are of a kind that is ours.
 
     Raises `BadInput` when it is the file that is wrong and not a row: a column of a type that cannot hold what it
     should, or times none of which can be placed for want of a time zone or a format. Earlier rows of the file that came
@@ -100,6 +110,8 @@ def validate(raw: RawRows, *, rule: TimeRule, now: datetime, rule_works: bool = 
         checks.times("received_at", rule=rule, now=now, required=False),
         from_columns({}, rows=len(raw.numbers)) if raw.properties is None else raw.properties,
     ]
+    if not profiles:
+        checks.reserved("event", arrays[2])
     rows = pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
     good = checks.finding_of == 0
     return Batch(rows if good.all() else rows.filter(pa.array(good)), _rejected(raw, checks))
@@ -140,6 +152,10 @@ class _Checks:
         if required:
             self._reject(blank, f"missing_{name}", name, "is missing; expected a text")
         return pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), texts) if blank.any() else texts
+
+    def reserved(self, name: str, kinds: pa.Array) -> None:
+        ours = pc.starts_with(kinds, "$").fill_null(False).to_numpy(zero_copy_only=False)
+        self._reject(ours, f"reserved_{name}", name, "begins with $; expected a kind that does not")
 
     def times(self, name: str, *, rule: TimeRule, now: datetime, required: bool) -> pa.Array:
         column = self._column(name, pa.timestamp("us", "UTC"))

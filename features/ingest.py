@@ -93,7 +93,7 @@ def _tables(
 ) -> Iterator[pa.Table]:
     rule_works = False
     for raw in read(file, mapping, stdin=stdin):
-        batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works)
+        batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works, profiles=mapping.profiles)
         rule_works = rule_works or batch.good.num_rows > 0
         refused.add(batch.rejected)
         counted.add(batch, file.name)

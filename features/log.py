@@ -6,26 +6,29 @@ what two imports at the same time both brought is left out when it is read. Of t
 first to arrive wins.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from features.bucket_files import first_of_each, read_events, read_events_of, read_rows, user_codes
+from features.bucket_files import first_of_each, user_codes
 from features.commit import TABLE_SCHEMA, commit, file_name, room_on_disk
 from features.errors import BadInput, Damaged, NotReady
 from features.identity import bucket_of, column
+from features.reading import read_entries, read_events, read_events_of, read_rows
 from features.staging import Finished, finish, finished, stage, staging_folder
-from features.summary import KindSummary, LogSummary, summarise
-from features.user_events import UserEvents
+from features.summary import KindSummary, LogSummary, Tally, add_up, tally
+from features.user_events import NOTHING_MORE, UserEvents, Wanted
 
 __all__ = ["Appended", "EventLog", "KindSummary", "LogSummary"]
 
 _BUCKETS = "holdfast.buckets"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,9 @@ class EventLog:
         duplicates = sum(each.duplicates for each in added)
         return Appended(sum(each.rows for each in added), duplicates, self.version)
 
-    def read_bucket(self, bucket: int) -> UserEvents:
-        """All events of a bucket's users."""
-        return read_events(self._files[bucket])
+    def read_bucket(self, bucket: int, wanted: Wanted = NOTHING_MORE) -> UserEvents:
+        """All events of a bucket's users, profiles among them, with what is wanted of them."""
+        return read_events(self._files[bucket], wanted)
 
     def bucket_of(self, user_id: str) -> int:
         """The bucket that a user's events are in, whether there are any or not."""
@@ -108,13 +111,13 @@ class EventLog:
         """The Parquet files of each bucket in this version, oldest first."""
         return self._files
 
-    def read_user(self, user_id: str) -> UserEvents:
+    def read_user(self, user_id: str, wanted: Wanted = NOTHING_MORE) -> UserEvents:
         """The events of one user; no users when the log knows none by this id."""
-        return read_events_of(user_id, self._files[self.bucket_of(user_id)])
+        return read_events_of(user_id, self._files[self.bucket_of(user_id)], wanted)
 
     def summary(self) -> LogSummary:
-        """Counts and span of the whole log, a bucket at a time; `NotReady` when it is empty."""
-        found = summarise(map(self.read_bucket, range(self.buckets)))
+        """Counts and span of the whole log, a bucket at a time; `NotReady` when it holds no events."""
+        found = add_up(_in_two_threads(self._tally, range(self.buckets)))
         if found is None:
             raise NotReady(f"The event log at {self.path} is empty. Import some events first: holdfast ingest FILE")
         return found
@@ -141,29 +144,30 @@ class EventLog:
         self.version, self._files = newest.version, newest.files
 
     def _finish(self, staged: Sequence[Path], folder: Path) -> list[Finished]:
-        """Two buckets at a time: Arrow and NumPy let go of the interpreter for most of it."""
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            futures = [
-                pool.submit(
-                    finish,
-                    path,
-                    bucket=bucket,
-                    existing=list(self._files[bucket]),
-                    target=folder / file_name(self.version + 1),
-                )
-                for bucket, path in enumerate(staged)
-                if path.exists()
-            ]
-            try:
-                return [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        def finish_bucket(bucket: int) -> Finished:
+            target = folder / file_name(self.version + 1)
+            return finish(staged[bucket], bucket=bucket, existing=list(self._files[bucket]), target=target)
+
+        return _in_two_threads(finish_bucket, [bucket for bucket, path in enumerate(staged) if path.exists()])
+
+    def _tally(self, bucket: int) -> Tally:
+        return tally(self.read_bucket(bucket), read_entries(self._files[bucket]))
 
     def _compacted(self, bucket: int, target: Path) -> Finished:
         rows = read_rows(self._files[bucket]).combine_chunks()
         rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
         return finished(rows, bucket=bucket, target=target)
+
+
+def _in_two_threads(function: Callable[[int], Result], buckets: Iterable[int]) -> list[Result]:
+    """The function's results in order: Arrow, NumPy and Numba let go of the interpreter for most of it."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        futures = [pool.submit(function, bucket) for bucket in buckets]
+        try:
+            return [future.result() for future in futures]
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _is_log(path: Path) -> bool:

@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.bucket_files import first_of_each, order_of, read_rows, user_codes, write
+from features.bucket_files import first_of_each, order_of, user_codes, write
 from features.events import EVENT_SCHEMA
 from features.identity import buckets_of, column, content_ids
+from features.reading import read_rows
 from features.user_events import IntArray
 
 _SOURCE = pa.field("source", pa.int64(), nullable=False)  # occurrences of a content are numbered within a source

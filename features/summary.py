@@ -1,13 +1,21 @@
 """What an event log holds, in counts: added up a bucket at a time."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import numba as nb
 import numpy as np
+from numpy.typing import NDArray
 
-from features.user_events import UserEvents
+from features.events import is_reserved
+from features.property_counts import PropertyCounts, PropertySummary
+from features.reading import Entries
+from features.user_events import FloatArray, IntArray, KindArray, UserEvents
 from features.windows import ceil_second, from_microseconds
+
+_LARGE = 0.9  # the share of a kind's values that a large one is not below
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,58 +26,131 @@ class KindSummary:
     events: int
     users: int
     valued: int  # events that came with a value
+    negative: int = 0  # events with a value below 0
+    large: float | None = None  # about the 0.9 quantile of the values: the mean of the buckets' own
 
 
 @dataclass(frozen=True, slots=True)
 class LogSummary:
-    """What the log holds."""
+    """What the log holds; the kinds that begin with `$` are not counted as events."""
 
     events: int
     users: int
     start: datetime  # of the first event
     end: datetime  # the first whole second after the last event
     kinds: tuple[KindSummary, ...]  # most used first
+    properties: tuple[PropertySummary, ...] = ()  # of events, most used first
+    profile_properties: tuple[PropertySummary, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The same of one bucket; no users where there are no events but reserved ones."""
+
+    users: int = 0
+    start: int = 0  # microseconds since 1970 UTC
+    end: int = 0
+    kinds: tuple[KindSummary, ...] = ()
+    properties: PropertyCounts = field(default_factory=PropertyCounts)
+    profile_properties: PropertyCounts = field(default_factory=PropertyCounts)
 
 
 def summarise(buckets: Iterable[UserEvents]) -> LogSummary | None:
     """Counts and span of events whose users are in one bucket each; none when there are no events."""
-    tallies = [_tally(events) for events in buckets if len(events)]
-    if not tallies:
+    return add_up(map(tally, buckets))
+
+
+def tally(events: UserEvents, properties: Iterable[tuple[Entries, Entries]] = ()) -> Tally:
+    """What one bucket holds; `properties` in pieces, those of events and those of profiles."""
+    of_events, of_profiles = PropertyCounts(), PropertyCounts()
+    for entries, profile_entries in properties:
+        of_events.add(entries)
+        of_profiles.add(profile_entries)
+    ordinary = np.array([not is_reserved(kind) for kind in events.kind_names], dtype=np.bool_)
+    counts, users = _counts(events.offsets, events.kinds, events.values, ordinary)
+    times = events.times if ordinary.all() else events.times[ordinary[events.kinds]]
+    if not len(times):
+        return Tally(properties=of_events, profile_properties=of_profiles)
+    columns = zip(events.kind_names, *counts.T.tolist(), _large_values(events), strict=True)
+    kinds = tuple(KindSummary(*each) for each in columns if not is_reserved(each[0]))
+    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles)
+
+
+def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
+    """All buckets together; none when there are no events."""
+    properties, profile_properties = PropertyCounts(), PropertyCounts()
+    found = []
+    for each in tallies:
+        properties.merge(each.properties)
+        profile_properties.merge(each.profile_properties)
+        if each.users:
+            found.append(replace(each, properties=properties, profile_properties=profile_properties))
+    if not found:
         return None
     return LogSummary(
-        events=sum(kind.events for tally in tallies for kind in tally.kinds),
-        users=sum(tally.users for tally in tallies),
-        start=from_microseconds(min(tally.start for tally in tallies)),
-        end=ceil_second(from_microseconds(max(tally.end for tally in tallies))),
-        kinds=_added_up(kind for tally in tallies for kind in tally.kinds),
+        events=sum(kind.events for each in found for kind in each.kinds),
+        users=sum(each.users for each in found),
+        start=from_microseconds(min(each.start for each in found)),
+        end=ceil_second(from_microseconds(max(each.end for each in found))),
+        kinds=_added_up(kind for each in found for kind in each.kinds),
+        properties=properties.summaries(),
+        profile_properties=profile_properties.summaries(),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    users: int
-    start: int
-    end: int
-    kinds: tuple[KindSummary, ...]
+@nb.njit(nogil=True, cache=True)
+def _counts(
+    offsets: IntArray, kinds: KindArray, values: FloatArray, ordinary: NDArray[np.bool_]
+) -> tuple[IntArray, int]:
+    """Events, users, events with a value and with one below 0 of each kind `[kinds, 4]`; users with ordinary events."""
+    counts = np.zeros((len(ordinary), 4), dtype=np.int64)
+    newest_user = np.full(len(ordinary), -1, dtype=np.int64)
+    users = 0
+    for user in range(len(offsets) - 1):
+        counted = False
+        for row in range(offsets[user], offsets[user + 1]):
+            kind, value = kinds[row], values[row]
+            counts[kind, 0] += 1
+            counts[kind, 1] += newest_user[kind] != user
+            counts[kind, 2] += not np.isnan(value)
+            counts[kind, 3] += value < 0
+            newest_user[kind] = user
+            counted = counted or ordinary[kind]
+        users += counted
+    return counts, users
 
 
-def _tally(events: UserEvents) -> _Tally:
-    count = len(events.kind_names)
-    user_of_row = np.repeat(np.arange(len(events)), np.diff(events.offsets))
-    pairs = np.unique(user_of_row * count + events.kinds)
-    rows = np.bincount(events.kinds, minlength=count)
-    users = np.bincount(pairs % count, minlength=count)
-    valued = np.bincount(events.kinds[~np.isnan(events.values)], minlength=count)
-    columns = zip(events.kind_names, rows.tolist(), users.tolist(), valued.tolist(), strict=True)
-    kinds = tuple(KindSummary(*each) for each in columns)
-    return _Tally(len(events), int(events.times.min()), int(events.times.max()), kinds)
+def _large_values(events: UserEvents) -> list[float | None]:
+    """The 0.9 quantile of each kind's values, by nearest rank; none for a kind without values."""
+    valued = np.flatnonzero(~np.isnan(events.values))
+    by_kind = valued[np.argsort(events.kinds[valued], kind="stable")]
+    ends = np.cumsum(np.bincount(events.kinds[valued], minlength=len(events.kind_names)))
+    return [_large(values) for values in np.split(events.values[by_kind], ends[:-1])]
+
+
+def _large(values: FloatArray) -> float | None:
+    if not len(values):
+        return None
+    rank = max(math.ceil(_LARGE * len(values)) - 1, 0)
+    return float(np.partition(values, rank)[rank])
 
 
 def _added_up(kinds: Iterable[KindSummary]) -> tuple[KindSummary, ...]:
-    sums: dict[str, KindSummary] = {}
+    by_name: dict[str, list[KindSummary]] = {}
     for kind in kinds:
-        so_far = sums.get(kind.name, KindSummary(kind.name, 0, 0, 0))
-        sums[kind.name] = KindSummary(
-            kind.name, so_far.events + kind.events, so_far.users + kind.users, so_far.valued + kind.valued
-        )
-    return tuple(sorted(sums.values(), key=lambda kind: (-kind.events, kind.name)))
+        by_name.setdefault(kind.name, []).append(kind)
+    sums = [_sum(name, each) for name, each in by_name.items()]
+    return tuple(sorted(sums, key=lambda kind: (-kind.events, kind.name)))
+
+
+def _sum(name: str, parts: list[KindSummary]) -> KindSummary:
+    valued = sum(part.valued for part in parts)
+    large = math.fsum(part.large * part.valued for part in parts if part.large is not None)
+    return KindSummary(
+        name,
+        events=sum(part.events for part in parts),
+        users=sum(part.users for part in parts),
+        valued=valued,
+        negative=sum(part.negative for part in parts),
+        large=large / valued if valued else None,
+    )

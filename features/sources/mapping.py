@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from features.errors import BadInput
+from features.events import PROFILE, is_reserved
 from features.instants import TimeRule
 
 _REQUIRED = ("user_id", "time", "event")
@@ -15,7 +16,8 @@ class Mapping:
     """What a file calls its columns, and what it does not say itself.
 
     `value`, `event_id` and `received_at` may be absent as long as they go by their own names. `event_constant` is the
-    kind of every event of files without a column for it. All other columns are kept as properties.
+    kind of every event of files without a column for it; `$profile` says that the rows are profiles, true from their
+    time on. All other columns are kept as properties.
     """
 
     user_id: str = "user_id"
@@ -28,6 +30,15 @@ class Mapping:
     timezone: str | None = None
     time_format: str | None = None
     format: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.event_constant and is_reserved(self.event_constant) and not self.profiles:
+            raise BadInput(f"{self.event_constant!r} begins with $, as our own kinds do; expected another kind.")
+
+    @property
+    def profiles(self) -> bool:
+        """Whether the rows are profiles and no events."""
+        return self.event_constant == PROFILE
 
     @property
     def rule(self) -> TimeRule:

@@ -55,6 +55,7 @@ def test_a_good_row_comes_out_in_the_form_of_the_contract() -> None:
         ({"user_id": ["ada", "x" * 1001]}, "long_user_id", "is longer than 1000 bytes"),
         ({"user_id": [1.0, 1.5]}, "bad_user_id", "user_id 1.5 is a fraction; expected a text or a whole number"),
         ({"event": ["purchase", ""]}, "missing_event", "event is missing"),
+        ({"event": ["purchase", "$profile"]}, "reserved_event", "event '$profile' begins with $; expected a kind"),
         ({"time": [NOON, ""]}, "missing_time", "time is missing; expected a time"),
         ({"time": [NOON, "2026-13-01"]}, "bad_time", "time '2026-13-01' is not a time; expected ISO 8601, for example"),
         ({"time": [NOON, "2026-02-30T10:00:00Z"]}, "bad_time", "time '2026-02-30T10:00:00Z' is not a time"),

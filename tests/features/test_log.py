@@ -132,7 +132,10 @@ def test_the_summary_counts_kinds_users_and_values(log: EventLog) -> None:
     found = log.summary()
     assert (found.events, found.users) == (4, 3)
     assert (found.start, found.end) == (utc(FIRST_OF_MAY), utc("2026-05-03T12:00:01Z"))
-    assert found.kinds == (KindSummary("login", 3, 2, 1), KindSummary("purchase", 1, 1, 1))
+    assert found.kinds == (
+        KindSummary("login", 3, 2, 1, large=2.0),
+        KindSummary("purchase", 1, 1, 1, large=12.5),
+    )
 
 
 def test_an_empty_log_has_no_summary(log: EventLog) -> None:

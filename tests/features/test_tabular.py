@@ -267,3 +267,20 @@ def test_one_broken_time_among_naive_ones_does_not_hide_that_the_time_zone_is_mi
     with pytest.raises(BadInput, match=r"none of its times can be used.*'2026-05-01T12:00:00'.*--timezone"):
         taken(tmp_path, file)
     assert not list((tmp_path / "quarantine").glob("*"))
+
+
+PLANS = "user_id,valid_from,plan\nada,2026-05-01T12:00:00Z,free\nbert,2026-05-02T12:00:00Z,pro\n"
+
+
+def test_profiles_come_in_as_events_of_a_kind_of_ours(tmp_path: Path) -> None:
+    mapping = Mapping(time="valid_from", event_constant="$profile")
+    assert taken(tmp_path, written(tmp_path, PLANS), mapping=mapping).accepted == 2
+    assert [(row["event"], row["properties"]) for row in kept(tmp_path)] == [
+        ("$profile", [("plan", "free")]),
+        ("$profile", [("plan", "pro")]),
+    ]
+
+
+def test_no_other_kind_of_ours_can_be_given() -> None:
+    with pytest.raises(BadInput, match=r"'\$erased' begins with \$, as our own kinds do"):
+        Mapping(event_constant="$erased")

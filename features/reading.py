@@ -1,0 +1,256 @@
+"""Files of a bucket as events: the columns that are wanted, merged where an event is in several files."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from features.bucket_files import first_of_each, order_of, user_codes
+from features.errors import Damaged
+from features.events import EVENT_SCHEMA, PROFILE
+from features.identity import column
+from features.user_events import (
+    NOTHING_MORE,
+    FloatArray,
+    IntArray,
+    KindArray,
+    Property,
+    UserEvents,
+    Wanted,
+    none,
+)
+
+_KERNEL_COLUMNS = ["user_id", "time", "event", "value"]
+_KEY, _ITEM = "properties.key_value.key", "properties.key_value.value"
+_DICTIONARIES = ["user_id", "event", _KEY, _ITEM]  # reading these as texts is what reading a log costs
+_PROPERTY = "properties."  # before a property's name it is a column's name that no other column has
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Properties of events, an entry each: the rows that have one, its name and its text."""
+
+    rows: IntArray  # ascending
+    names: pa.DictionaryArray
+    texts: pa.DictionaryArray
+
+    def only(self, chosen: NDArray[np.bool_]) -> "Entries":
+        """Some of them."""
+        if chosen.all():
+            return self
+        mask = pa.array(chosen)
+        return Entries(self.rows[chosen], self.names.filter(mask), self.texts.filter(mask))
+
+
+def read_rows(paths: Sequence[Path], *, columns: list[str] | None = None) -> pa.Table:
+    """The rows of some files one after the other, plain texts, not de-duplicated."""
+    schema = pa.schema([EVENT_SCHEMA.field(name) for name in columns or EVENT_SCHEMA.names])
+    tables = []
+    for path in paths:
+        with _opened(path) as file:
+            tables.append(file.read(columns=schema.names).cast(schema))
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def read_events(paths: Sequence[Path], wanted: Wanted = NOTHING_MORE) -> UserEvents:
+    """The events of a bucket; an event that several files hold counts once, as the first of them has it."""
+    if len(paths) == 1:  # one file is without duplicates and sorted by the way it was written
+        return _as_user_events(_read(paths[0], wanted), wanted)
+    return _as_user_events(_merged([_read(path, wanted, with_ids=True) for path in paths]), wanted)
+
+
+def read_events_of(user_id: str, paths: Sequence[Path], wanted: Wanted = NOTHING_MORE) -> UserEvents:
+    """The events of one user; reads only the row groups that can hold them."""
+    found = [_read_user(user_id, path, wanted) for path in paths]
+    return _as_user_events(_merged([rows for rows in found if rows.num_rows]), wanted)
+
+
+def read_entries(paths: Sequence[Path]) -> Iterator[tuple[Entries, Entries]]:
+    """All properties of a bucket in pieces, those of events and those of profiles; what two files hold comes twice."""
+    for path in paths:
+        with _opened(path, dictionaries=_DICTIONARIES) as file:
+            for group in range(file.num_row_groups):
+                if _has_properties(file, group):
+                    kinds = file.read_row_group(group, columns=["event"])["event"].combine_chunks()
+                    yield _by_kind(_entries(file, group), kinds)
+
+
+def _read(path: Path, wanted: Wanted, *, with_ids: bool = False) -> pa.Table:
+    with _opened(path, dictionaries=_DICTIONARIES) as file:
+        rows = file.read(columns=_columns(wanted, with_ids=with_ids))
+        return _with_properties(rows, file, range(file.num_row_groups), wanted.properties)
+
+
+def _read_user(user_id: str, path: Path, wanted: Wanted) -> pa.Table:
+    with _opened(path, dictionaries=_DICTIONARIES) as file:
+        groups = [group for group in range(file.num_row_groups) if _may_hold(file.metadata.row_group(group), user_id)]
+        rows = file.read_row_groups(groups, columns=_columns(wanted, with_ids=True))
+        rows = _with_properties(rows, file, groups, wanted.properties)
+    return rows.filter(pc.equal(rows["user_id"], user_id))
+
+
+def _columns(wanted: Wanted, *, with_ids: bool) -> list[str]:
+    return [*_KERNEL_COLUMNS, *(["received_at"] if wanted.received else []), *(["event_id"] if with_ids else [])]
+
+
+def _may_hold(group: pq.RowGroupMetaData, user_id: str) -> bool:
+    bounds = group.column(0).statistics
+    return bounds is None or not bounds.has_min_max or bounds.min <= user_id <= bounds.max
+
+
+def _has_properties(file: pq.ParquetFile, group: int) -> bool:
+    """Whether the statistics leave it open that an event of this row group has a property."""
+    row_group = file.metadata.row_group(group)
+    for place in range(row_group.num_columns):
+        chunk = row_group.column(place)
+        if chunk.path_in_schema == _KEY:
+            return chunk.statistics is None or chunk.statistics.null_count < chunk.num_values
+    return False
+
+
+def _entries(file: pq.ParquetFile, group: int) -> Entries:
+    """The properties of one row group: Arrow decodes nested dictionaries only by the row group."""
+    properties = column(file.read_row_group(group, columns=["properties"]), "properties")
+    offsets = properties.offsets.to_numpy()
+    rows = np.repeat(np.arange(len(properties)), np.diff(offsets))
+    return Entries(rows, properties.keys, properties.items)
+
+
+def _by_kind(entries: Entries, kinds: pa.DictionaryArray) -> tuple[Entries, Entries]:
+    profile = pc.index(kinds.dictionary, PROFILE).as_py()
+    of_profile = (kinds.indices.to_numpy() == profile)[entries.rows]
+    return entries.only(~of_profile), entries.only(of_profile)
+
+
+def _with_properties(rows: pa.Table, file: pq.ParquetFile, groups: Sequence[int], names: tuple[str, ...]) -> pa.Table:
+    """The rows with a column of coded texts for each of the properties."""
+    if not names:
+        return rows
+    pieces: dict[str, list[pa.DictionaryArray]] = {name: [] for name in names}
+    for group in groups:
+        count = file.metadata.row_group(group).num_rows
+        entries = _entries(file, group) if _has_properties(file, group) else None
+        for name in names:
+            pieces[name].append(_nothing(count) if entries is None else _one_property(entries, name, rows=count))
+    for name in names:
+        rows = rows.append_column(_PROPERTY + name, pa.chunked_array(pieces[name], _CODED))
+    return rows
+
+
+_CODED = pa.dictionary(pa.int32(), pa.string())
+
+
+def _nothing(rows: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.nulls(rows, pa.int32()), pa.array([], pa.string()))
+
+
+def _one_property(entries: Entries, name: str, *, rows: int) -> pa.DictionaryArray:
+    code = pc.index(entries.names.dictionary, name).as_py()
+    mine = np.flatnonzero(entries.names.indices.to_numpy() == code)  # -1, not there, is no code
+    codes = np.full(rows, -1, dtype=np.int32)
+    used, local = np.unique(entries.texts.indices.to_numpy()[mine], return_inverse=True)
+    codes[entries.rows[mine]] = local
+    return pa.DictionaryArray.from_arrays(
+        pa.array(codes, mask=codes < 0), entries.texts.dictionary.take(pa.array(used))
+    )
+
+
+@contextmanager
+def _opened(path: Path, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+    """The file; raises `Damaged` where it is not there or cannot be read."""
+    try:
+        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
+            yield file
+    except FileNotFoundError:
+        raise Damaged(
+            f"The event log lacks its file {path}. Restore it from a backup, or import the source files into a new log."
+        ) from None
+    except (pa.ArrowInvalid, pa.ArrowIOError) as error:
+        raise Damaged(
+            f"The file {path} of the event log cannot be read ({error}). Restore it from a backup, "
+            "or import the source files into a new log."
+        ) from error
+
+
+def _merged(tables: Sequence[pa.Table]) -> pa.Table:
+    """The rows of several files, each event once, sorted."""
+    if not any(rows.num_rows for rows in tables):
+        return EVENT_SCHEMA.empty_table()
+    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
+    return rows.take(pa.array(order_of(rows, user_codes(rows))))
+
+
+def _as_user_events(rows: pa.Table, wanted: Wanted) -> UserEvents:
+    if not rows.num_rows:
+        return none()
+    user_ids, starts = _users(rows["user_id"])
+    names, kinds = _kinds(rows["event"])
+    times = column(rows, "time").cast(pa.int64())
+    received = column(rows, "received_at").cast(pa.int64()) if wanted.received else None
+    return UserEvents(
+        user_ids=user_ids,
+        offsets=np.append(starts, rows.num_rows),
+        times=times.to_numpy(),
+        kinds=kinds,
+        kind_names=names,
+        values=_numbers(column(rows, "value")),
+        received=None if received is None else pc.coalesce(received, times).to_numpy(),
+        properties={name: _property(rows[_PROPERTY + name]) for name in wanted.properties},
+    )
+
+
+def _users(ids: pa.ChunkedArray) -> tuple[tuple[str, ...], IntArray]:
+    """The users of sorted rows, and where each begins."""
+    users: list[str] = []
+    starts: list[IntArray] = []
+    before = 0
+    for chunk in ids.chunks:
+        codes = chunk.indices.to_numpy()
+        changes = np.flatnonzero(codes[1:] != codes[:-1]) + 1
+        begins = np.concatenate(([0], changes)) if len(codes) else changes
+        found = chunk.dictionary.take(pa.array(codes[begins])).to_pylist()
+        goes_on = bool(users and found and users[-1] == found[0])
+        users += found[goes_on:]
+        starts.append(before + begins[goes_on:])
+        before += len(codes)
+    return tuple(users), np.concatenate(starts).astype(np.int64)
+
+
+def _kinds(kinds: pa.ChunkedArray) -> tuple[tuple[str, ...], KindArray]:
+    """The kinds that occur in the order of their names, and each row's place among them."""
+    names, codes = _coded(kinds)
+    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
+    used = used[np.argsort(np.array(names, dtype=object)[used])]
+    place = np.zeros(len(names), dtype=np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    return tuple(names[each] for each in used.tolist()), place[codes]
+
+
+def _property(texts: pa.ChunkedArray) -> Property:
+    names, codes = _coded(texts)
+    return Property(codes, tuple(names))
+
+
+def _coded(texts: pa.ChunkedArray) -> tuple[list[str], KindArray]:
+    """The different texts, and each row's place among them; -1 is none."""
+    place_of: dict[str, int] = {}
+    codes = np.empty(len(texts), dtype=np.int32)
+    start = 0
+    for chunk in texts.chunks:
+        places = [place_of.setdefault(text, len(place_of)) for text in chunk.dictionary.to_pylist()]
+        local = chunk.indices.fill_null(-1).to_numpy()
+        codes[start : start + len(local)] = np.array([*places, -1], dtype=np.int32)[local]
+        start += len(local)
+    return list(place_of), codes
+
+
+def _numbers(values: pa.Array) -> FloatArray:
+    numbers: FloatArray = values.fill_null(np.nan).to_numpy()
+    return numbers
