@@ -1,8 +1,10 @@
 """Files of a bucket as events: the columns that are wanted, merged where an event is in several files."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +69,9 @@ def read_events(paths: Sequence[Path], wanted: Wanted = NOTHING_MORE) -> UserEve
 
 def read_events_of(user_id: str, paths: Sequence[Path], wanted: Wanted = NOTHING_MORE) -> UserEvents:
     """The events of one user; reads only the row groups that can hold them."""
-    found = [_read_user(user_id, path, wanted) for path in paths]
-    return _as_user_events(_merged([rows for rows in found if rows.num_rows]), wanted)
+    held = [(path, groups) for path in paths if (groups := _groups_of(user_id, path))]
+    tables = [_read_user(user_id, path, groups, wanted, with_ids=len(held) > 1) for path, groups in held]
+    return _as_user_events(tables[0] if len(tables) == 1 else _merged(tables), wanted)
 
 
 def read_entries(paths: Sequence[Path]) -> Iterator[tuple[Entries, Entries]]:
@@ -83,25 +86,50 @@ def read_entries(paths: Sequence[Path]) -> Iterator[tuple[Entries, Entries]]:
 
 def _read(path: Path, wanted: Wanted, *, with_ids: bool = False) -> pa.Table:
     with _opened(path, dictionaries=_DICTIONARIES) as file:
-        rows = file.read(columns=_columns(wanted, with_ids=with_ids))
+        rows = file.read(columns=_columns(wanted, with_ids=with_ids), use_threads=False)  # callers have theirs
         return _with_properties(rows, file, range(file.num_row_groups), wanted.properties)
 
 
-def _read_user(user_id: str, path: Path, wanted: Wanted) -> pa.Table:
-    with _opened(path, dictionaries=_DICTIONARIES) as file:
-        groups = [group for group in range(file.num_row_groups) if _may_hold(file.metadata.row_group(group), user_id)]
-        rows = file.read_row_groups(groups, columns=_columns(wanted, with_ids=True))
+def _read_user(user_id: str, path: Path, groups: Sequence[int], wanted: Wanted, *, with_ids: bool) -> pa.Table:
+    columns = _columns(wanted, with_ids=with_ids)
+    with _opened(path, dictionaries=_DICTIONARIES, metadata=_index(path).metadata) as file:
+        rows = file.read_row_groups(groups, columns=columns, use_threads=False)
         rows = _with_properties(rows, file, groups, wanted.properties)
-    return rows.filter(pc.equal(rows["user_id"], user_id))
+    return _with_kinds_left(rows.slice(*_run(rows["user_id"], user_id)))
+
+
+def _run(user_ids: pa.ChunkedArray, user_id: str) -> tuple[int, int]:
+    """Where the rows of a user begin, and how many they are."""
+    mine = [chunk.indices.to_numpy() == pc.index(chunk.dictionary, user_id).as_py() for chunk in user_ids.chunks]
+    places = np.flatnonzero(np.concatenate(mine))
+    return (int(places[0]), len(places)) if len(places) else (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What the end of a file says: read once, because files never change."""
+
+    metadata: pq.FileMetaData
+    first_users: tuple[str, ...]  # of each row group
+    last_users: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def _index(path: Path) -> _Index:
+    with _opened(path) as file:
+        metadata = file.metadata
+    bounds = [metadata.row_group(group).column(0).statistics for group in range(metadata.num_row_groups)]
+    return _Index(metadata, tuple(each.min for each in bounds), tuple(each.max for each in bounds))
+
+
+def _groups_of(user_id: str, path: Path) -> Sequence[int]:
+    """The row groups that can hold a user's events."""
+    index = _index(path)
+    return range(bisect_left(index.last_users, user_id), bisect_right(index.first_users, user_id))
 
 
 def _columns(wanted: Wanted, *, with_ids: bool) -> list[str]:
     return [*_KERNEL_COLUMNS, *(["received_at"] if wanted.received else []), *(["event_id"] if with_ids else [])]
-
-
-def _may_hold(group: pq.RowGroupMetaData, user_id: str) -> bool:
-    bounds = group.column(0).statistics
-    return bounds is None or not bounds.has_min_max or bounds.min <= user_id <= bounds.max
 
 
 def _has_properties(file: pq.ParquetFile, group: int) -> bool:
@@ -162,10 +190,12 @@ def _one_property(entries: Entries, name: str, *, rows: int) -> pa.DictionaryArr
 
 
 @contextmanager
-def _opened(path: Path, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+def _opened(
+    path: Path, *, dictionaries: Sequence[str] = (), metadata: pq.FileMetaData | None = None
+) -> Iterator[pq.ParquetFile]:
     """The file; raises `Damaged` where it is not there or cannot be read."""
     try:
-        with pq.ParquetFile(path, read_dictionary=list(dictionaries)) as file:
+        with pq.ParquetFile(path, read_dictionary=list(dictionaries), metadata=metadata) as file:
             yield file
     except FileNotFoundError:
         raise Damaged(
@@ -184,7 +214,13 @@ def _merged(tables: Sequence[pa.Table]) -> pa.Table:
         return EVENT_SCHEMA.empty_table()
     rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
-    return rows.take(pa.array(order_of(rows, user_codes(rows))))
+    return _with_kinds_left(rows.take(pa.array(order_of(rows, user_codes(rows)))))
+
+
+def _with_kinds_left(rows: pa.Table) -> pa.Table:
+    """The rows whose dictionary of kinds holds none that is not among them."""
+    kinds = rows["event"].cast(pa.string()).dictionary_encode()
+    return rows.set_column(rows.column_names.index("event"), "event", kinds)
 
 
 def _as_user_events(rows: pa.Table, wanted: Wanted) -> UserEvents:
@@ -224,33 +260,37 @@ def _users(ids: pa.ChunkedArray) -> tuple[tuple[str, ...], IntArray]:
 
 
 def _kinds(kinds: pa.ChunkedArray) -> tuple[tuple[str, ...], KindArray]:
-    """The kinds that occur in the order of their names, and each row's place among them."""
-    names, codes = _coded(kinds)
-    used = np.flatnonzero(np.bincount(codes, minlength=len(names)))
-    used = used[np.argsort(np.array(names, dtype=object)[used])]
-    place = np.zeros(len(names), dtype=np.int32)
-    place[used] = np.arange(len(used), dtype=np.int32)
-    return tuple(names[each] for each in used.tolist()), place[codes]
+    """The kinds in the order of their names, and each row's place among them."""
+    names = sorted({name for chunk in kinds.chunks for name in chunk.dictionary.to_pylist()})
+    return tuple(names), _places(kinds, names)
 
 
 def _property(texts: pa.ChunkedArray) -> Property:
-    names, codes = _coded(texts)
-    return Property(codes, tuple(names))
+    different = dict.fromkeys(text for chunk in texts.chunks for text in chunk.dictionary.to_pylist())
+    return Property(_places(texts, list(different)), tuple(different))
 
 
-def _coded(texts: pa.ChunkedArray) -> tuple[list[str], KindArray]:
-    """The different texts, and each row's place among them; -1 is none."""
-    place_of: dict[str, int] = {}
-    codes = np.empty(len(texts), dtype=np.int32)
+def _places(texts: pa.ChunkedArray, among: list[str]) -> KindArray:
+    """Where each row's text stands; -1 for none."""
+    place_of = {text: place for place, text in enumerate(among)}
+    places = np.empty(len(texts), dtype=np.int32)
     start = 0
     for chunk in texts.chunks:
-        places = [place_of.setdefault(text, len(place_of)) for text in chunk.dictionary.to_pylist()]
         local = chunk.indices.fill_null(-1).to_numpy()
-        codes[start : start + len(local)] = np.array([*places, -1], dtype=np.int32)[local]
+        known = np.array([*(place_of[text] for text in chunk.dictionary.to_pylist()), -1], dtype=np.int32)
+        np.take(known, local, out=places[start : start + len(local)], mode="wrap")  # twice as quick as an index
         start += len(local)
-    return list(place_of), codes
+    return places
 
 
 def _numbers(values: pa.Array) -> FloatArray:
-    numbers: FloatArray = values.fill_null(np.nan).to_numpy()
-    return numbers
+    """The numbers, NaN where there is none: twice as quick as Arrow's own, and on the path of every feature."""
+    if not values.null_count:
+        numbers: FloatArray = values.to_numpy()
+        return numbers
+    bits, numbers = (np.frombuffer(buffer, dtype=kind) for buffer, kind in zip(values.buffers(), _BUFFERS, strict=True))
+    given = np.unpackbits(bits, bitorder="little")[values.offset :][: len(values)].view(np.bool_)
+    return np.where(given, numbers[values.offset :][: len(values)], np.nan)
+
+
+_BUFFERS = (np.uint8, np.float64)  # a bit a row, a number a row
