@@ -9,7 +9,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.errors import BadInput
-from features.instants import EARLIEST, Instants, Mask, Problems, TimeRule, instants
+from features.instants import (
+    AMBIGUOUS,
+    CODES,
+    EARLIEST,
+    FUTURE,
+    MISSING,
+    NAIVE,
+    NONE,
+    TOO_OLD,
+    Instants,
+    Mask,
+    Problems,
+    TimeRule,
+    instants,
+)
 from features.properties import as_text, from_columns
 from features.user_events import IntArray
 from features.windows import days, to_microseconds
@@ -30,6 +44,7 @@ REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "
 
 PROFILE = "$profile"  # the kind of what is known about a user from a moment on
 LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
+_CODED = pa.dictionary(pa.int32(), pa.string())
 _SHOWN = 60  # characters of a wrong value that a reason repeats
 FUTURE_TOLERANCE = days(1)  # clocks of devices run ahead
 
@@ -136,14 +151,15 @@ class _Checks:
         self.finding_of = np.zeros(len(raw.numbers), dtype=np.int64)  # a row's index into findings, 0 = nothing wrong
 
     def text(self, name: str, *, required: bool) -> pa.Array:
-        column = self._column(name, pa.string())
+        if not required and name not in self.raw.columns:
+            return pa.nulls(len(self.raw.numbers), pa.string())
+        column = self.raw.columns.get(name, pa.nulls(len(self.raw.numbers), pa.string()))
         try:
-            texts, fractions = _as_texts(column)
+            coded, fractions = _as_coded_texts(column)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise BadInput(
                 f"{self._subject(name)} is of type {column.type}; expected texts or whole numbers."
             ) from None
-        coded = texts.dictionary_encode()  # few different texts are checked instead of many rows
         rows = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
         blank, long, control = (mask[rows] for mask in _problems_of_texts(coded.dictionary))
         self._reject(fractions, f"bad_{name}", name, "is a fraction; expected a text or a whole number")
@@ -151,6 +167,7 @@ class _Checks:
         self._reject(control, f"bad_{name}", name, "holds a control character; expected plain text")
         if required:
             self._reject(blank, f"missing_{name}", name, "is missing; expected a text")
+        texts = coded.cast(pa.string())
         return pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), texts) if blank.any() else texts
 
     def reserved(self, name: str, kinds: pa.Array) -> None:
@@ -158,6 +175,8 @@ class _Checks:
         self._reject(ours, f"reserved_{name}", name, "begins with $; expected a kind that does not")
 
     def times(self, name: str, *, rule: TimeRule, now: datetime, required: bool) -> pa.Array:
+        if not required and name not in self.raw.columns:
+            return pa.nulls(len(self.raw.numbers), pa.timestamp("us", "UTC"))
         column = self._column(name, pa.timestamp("us", "UTC"))
         try:
             read = instants(column, rule)
@@ -166,9 +185,11 @@ class _Checks:
         problems = _with_range(read, now)
         if not self.rule_works:
             self._refuse_file(name, problems, rule)
+        missing = problems == MISSING
+        found = np.flatnonzero(np.bincount(problems, minlength=len(CODES)))
         for problem, sentence in _TIME_SENTENCES.items():
-            self._reject(problems == problem, f"{problem}_{name}", name, sentence)
-        missing = problems == "missing"
+            if CODES.index(problem) in found:
+                self._reject(problems == CODES.index(problem), f"{problem}_{name}", name, sentence)
         if required:
             self._reject(missing, f"missing_{name}", name, "is missing; expected a time")
         return pa.array(read.times, mask=missing).cast(pa.timestamp("us", "UTC"))
@@ -196,13 +217,13 @@ class _Checks:
 
     def _refuse_file(self, name: str, problems: Problems, rule: TimeRule) -> None:
         """When no row of a batch can be placed, one setting is missing and not a hundred thousand rows wrong."""
-        given = np.flatnonzero(problems != "missing")
-        hopeless = given[
-            np.isin(problems[given], ["naive", "ambiguous", *(["too_old", "future"] if rule.format else [])])
-        ]
-        if 2 * len(hopeless) > len(given) and not (problems == "").any():
+        if (problems == NONE).any():
+            return
+        given = np.flatnonzero(problems != MISSING)
+        hopeless = given[np.isin(problems[given], [NAIVE, AMBIGUOUS, *([TOO_OLD, FUTURE] if rule.format else [])])]
+        if 2 * len(hopeless) > len(given):
             found = self.raw.columns[name][int(hopeless[0])].as_py()
-            sentence = _TIME_SENTENCES[str(problems[hopeless[0]])]
+            sentence = _TIME_SENTENCES[CODES[problems[hopeless[0]]]]
             hint = f" Is {rule.format} the right --time-format?" if rule.format else ""
             raise BadInput(f"{self._subject(name)}: none of its times can be used. '{found}', {sentence}.{hint}")
 
@@ -216,6 +237,14 @@ def plain(column: pa.Array) -> pa.Array:
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = column.cast(pa.string())
     return column
+
+
+def _as_coded_texts(column: pa.Array) -> tuple[pa.DictionaryArray, Mask]:
+    """The column as codes of different texts: those are checked instead of many rows. Which rows are fractions."""
+    if column.type == _CODED and not column.dictionary.null_count:
+        return column, np.zeros(len(column), dtype=bool)
+    texts, fractions = _as_texts(plain(column))
+    return texts.dictionary_encode(), fractions
 
 
 def _as_texts(column: pa.Array) -> tuple[pa.Array, Mask]:
@@ -267,9 +296,9 @@ def _numbers_from_text(texts: pa.Array) -> tuple[pa.Array, Mask]:
 
 def _with_range(read: Instants, now: datetime) -> Problems:
     problems = read.problems.copy()
-    known = problems == ""
-    problems[known & (read.times < to_microseconds(EARLIEST))] = "too_old"
-    problems[known & (read.times > to_microseconds(now + FUTURE_TOLERANCE))] = "future"
+    known = problems == NONE
+    problems[known & (read.times < to_microseconds(EARLIEST))] = TOO_OLD
+    problems[known & (read.times > to_microseconds(now + FUTURE_TOLERANCE))] = FUTURE
     return problems
 
 

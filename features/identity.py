@@ -42,15 +42,17 @@ def buckets_of(user_ids: pa.Array, buckets: int) -> NDArray[np.int32]:
     return (_crc32(*_text_buffers(user_ids)) % np.uint32(buckets)).astype(np.int32)
 
 
-def content_ids(rows: pa.Table, source: IntArray, users: IntArray) -> pa.Array:
+def content_ids(rows: pa.Table, source: IntArray, users: IntArray, *, twins_among: IntArray | None = None) -> pa.Array:
     """The ids of events without one, from their content and its occurrence number for that user within its source.
 
     `source` numbers the source of each row and `users` codes its user. The content is the time, the kind, the value
-    and the properties (in any order): 16 hex digits, and `-2`, `-3` … for honest twins within one source.
+    and the properties (in any order): 16 hex digits, and `-2`, `-3` … for honest twins within one source. Who knows
+    which rows share their user and time with others names those, ascending, and saves the search among all.
     """
     hashes = content_hashes(rows)
     digits = _hex_text(hashes)
-    twins, occurrence = _occurrences(hashes, source, users)
+    among = np.arange(len(hashes)) if twins_among is None else twins_among
+    twins, occurrence = _occurrences(hashes, source, users, among=among)
     if not len(twins):
         return digits
     suffixed = [f"{digits[int(row)].as_py()}-{number}" for row, number in zip(twins, occurrence, strict=True)]
@@ -64,7 +66,7 @@ def content_hashes(rows: pa.Table) -> Hashes:
     count = rows.num_rows
     hashes = np.zeros(count, dtype=np.uint64)
     _mix_numbers(hashes, column(rows, "time").cast(pa.int64()).to_numpy().view(np.uint64))
-    _mix_texts(hashes, *_text_buffers(column(rows, "event")))
+    _mix_texts(hashes, *_text_buffers(column(rows, "event").cast(pa.string())))
     _mix_numbers(hashes, _value_bits(column(rows, "value")))
     properties = column(rows, "properties")
     starts = np.frombuffer(properties.buffers()[1], dtype=np.int32)[properties.offset :][: count + 1]
@@ -105,9 +107,9 @@ def _text_buffers(texts: pa.Array) -> tuple[NDArray[np.int32], Bytes]:
     return starts[texts.offset :][: len(texts) + 1], letters
 
 
-def _occurrences(hashes: Hashes, source: IntArray, users: IntArray) -> tuple[IntArray, IntArray]:
+def _occurrences(hashes: Hashes, source: IntArray, users: IntArray, *, among: IntArray) -> tuple[IntArray, IntArray]:
     """The rows that repeat the content of an earlier row of the same user and source, and which repetition each is."""
-    order = np.argsort(hashes)
+    order = among[np.argsort(hashes[among])]
     equal = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
     seen_twice = np.unique(
         np.concatenate([order[equal], order[equal + 1]])

@@ -13,6 +13,7 @@ from features.commit import room_on_disk
 from features.events import Batch, validate
 from features.log import EventLog
 from features.quarantine import Quarantine
+from features.sources.ahead import ahead
 from features.sources.files import SourceFile, find
 from features.sources.mapping import Mapping
 from features.sources.tabular import read
@@ -92,7 +93,7 @@ def _tables(
     file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
 ) -> Iterator[pa.Table]:
     rule_works = False
-    for raw in read(file, mapping, stdin=stdin):
+    for raw in ahead(read(file, mapping, stdin=stdin)):
         batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works, profiles=mapping.profiles)
         rule_works = rule_works or batch.good.num_rows > 0
         refused.add(batch.rejected)

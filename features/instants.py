@@ -25,7 +25,9 @@ _NAIVE = rf"^\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([T ]{_CLOCK})?$"
 _AWARE = rf"^\d{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])[T ]{_CLOCK}(Z|[+-](0\d|1[0-4])(:?[0-5]\d)?)$"
 _AMBIGUOUS = r"^(-?\d+([.]\d*)?([eE][+]?\d+)?|\d{1,2}[./-]\d{1,2}[./-]\d{2,4}.*)$"
 
-Problems = NDArray[np.str_]  # a code a row, "" = none
+CODES = ("", "missing", "bad", "naive", "ambiguous", "too_old", "future")  # of what can be wrong with a time
+NONE, MISSING, BAD, NAIVE, AMBIGUOUS, TOO_OLD, FUTURE = (np.int8(code) for code in range(len(CODES)))
+Problems = NDArray[np.int8]  # an index into CODES a row: texts would cost more than reading the times
 Mask = NDArray[np.bool_]
 
 
@@ -54,7 +56,7 @@ class Instants:
     """Microseconds since 1970 UTC where a time was understood, and a code for every other row."""
 
     times: IntArray
-    problems: Problems  # missing, bad, naive, ambiguous
+    problems: Problems  # up to AMBIGUOUS
 
 
 def instants(column: pa.Array, rule: TimeRule) -> Instants:
@@ -69,7 +71,7 @@ def instants(column: pa.Array, rule: TimeRule) -> Instants:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _from_numbers(column, rule)
     if pa.types.is_null(kind):
-        return Instants(np.zeros(len(column), dtype=np.int64), np.full(len(column), "missing", dtype="U9"))
+        return Instants(np.zeros(len(column), dtype=np.int64), np.full(len(column), MISSING))
     raise TypeError(str(kind))
 
 
@@ -88,14 +90,14 @@ def _typed(column: pa.Array) -> Instants:
 
 def _read(stamps: pa.Array) -> Instants:
     times = stamps.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return Instants(times, np.where(null_mask(stamps), "missing", "").astype("U9"))
+    return Instants(times, np.where(null_mask(stamps), MISSING, NONE))
 
 
 def _placed(local: Instants, rule: TimeRule) -> Instants:
     """Local times put on the time line by the rule's time zone; without one they stay naive."""
     if rule.timezone is not None:
         return Instants(local_to_utc(local.times, timezone=rule.timezone), local.problems)
-    return Instants(local.times, np.where(local.problems == "", "naive", local.problems))
+    return Instants(local.times, np.where(local.problems == NONE, NAIVE, local.problems))
 
 
 def _from_text(texts: pa.Array, rule: TimeRule) -> Instants:
@@ -113,12 +115,12 @@ def _row_by_row(texts: pa.Array, rule: TimeRule) -> Instants:
     texts = _spelled_alike(texts)
     real = _names_a_day(texts)
     aware, naive = _matches(texts, _AWARE) & real, _matches(texts, _NAIVE) & real
-    problems = np.where(_matches(texts, _AMBIGUOUS), "ambiguous", "bad").astype("U9")
-    problems[null_mask(texts)] = "missing"
-    problems[_matches(texts, _NAIVE)] = "bad"
+    problems = np.where(_matches(texts, _AMBIGUOUS), AMBIGUOUS, BAD)
+    problems[null_mask(texts)] = MISSING
+    problems[_matches(texts, _NAIVE)] = BAD
     times = np.zeros(len(texts), dtype=np.int64)
     times[aware] = _read(texts.filter(pa.array(aware)).cast(pa.timestamp("us", "UTC"))).times
-    problems[aware] = ""
+    problems[aware] = NONE
     placed = _placed(_read(texts.filter(pa.array(naive)).cast(pa.timestamp("us"))), rule)
     times[naive], problems[naive] = placed.times, placed.problems
     return Instants(times, problems)
@@ -156,7 +158,7 @@ def _from_pattern(texts: pa.Array, rule: TimeRule) -> Instants:
     aware = np.array([moment is not None and moment.tzinfo is not None for moment in moments])
     stamps = [0 if m is None else to_microseconds(m if m.tzinfo else m.replace(tzinfo=UTC)) for m in moments]
     times = np.array(stamps, dtype=np.int64)[rows]
-    problems = np.where(null_mask(texts), "missing", np.where(known[rows], "", "bad")).astype("U9")
+    problems = np.where(null_mask(texts), MISSING, np.where(known[rows], NONE, BAD))
     placed = _placed(Instants(times, problems), rule)
     return Instants(np.where(aware[rows], times, placed.times), np.where(aware[rows], problems, placed.problems))
 
@@ -174,13 +176,13 @@ def _from_numeric_text(texts: pa.Array, rule: TimeRule) -> Instants:
     whole = not _matches(texts, "[.]").any()
     numbers = pc.if_else(pa.array(numeric), texts, pa.scalar(None, pa.string()))
     read = _from_numbers(numbers.cast(pa.int64() if whole else pa.float64()), rule)
-    return Instants(read.times, np.where(~numeric & ~null_mask(texts), "bad", read.problems))
+    return Instants(read.times, np.where(~numeric & ~null_mask(texts), BAD, read.problems))
 
 
 def _from_numbers(numbers: pa.Array, rule: TimeRule) -> Instants:
     missing = null_mask(numbers)
     if rule.format not in _MICROSECONDS:
-        problems = np.where(missing, "missing", "ambiguous").astype("U9")
+        problems = np.where(missing, MISSING, AMBIGUOUS)
         return Instants(np.zeros(len(numbers), dtype=np.int64), problems)
     if pa.types.is_floating(numbers.type):
         values: FloatArray = numbers.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
@@ -190,7 +192,7 @@ def _from_numbers(numbers: pa.Array, rule: TimeRule) -> Instants:
     else:
         whole = numbers.cast(pa.int64(), safe=False).fill_null(0).to_numpy(zero_copy_only=False)
         times = np.clip(whole, 0, _LATEST // _MICROSECONDS[rule.format]) * _MICROSECONDS[rule.format]
-    return Instants(times, np.where(missing, "missing", "").astype("U9"))
+    return Instants(times, np.where(missing, MISSING, NONE))
 
 
 def _matches(texts: pa.Array, pattern: str) -> Mask:

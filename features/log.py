@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from features.bucket_files import first_of_each, user_codes
+from features.bucket_files import coded, first_of_each, order_of, taken, user_codes
 from features.commit import TABLE_SCHEMA, commit, file_name, room_on_disk
 from features.errors import BadInput, Damaged, NotReady
 from features.identity import bucket_of, column
@@ -154,9 +154,9 @@ class EventLog:
         return tally(self.read_bucket(bucket), read_entries(self._files[bucket]))
 
     def _compacted(self, bucket: int, target: Path) -> Finished:
-        rows = read_rows(self._files[bucket]).combine_chunks()
-        rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
-        return finished(rows, bucket=bucket, target=target)
+        rows = coded(read_rows(self._files[bucket]).combine_chunks())
+        rows = taken(rows, first_of_each(user_codes(rows), column(rows, "event_id")))
+        return finished(taken(rows, order_of(rows)), bucket=bucket, target=target)
 
 
 def _in_two_threads(function: Callable[[int], Result], buckets: Iterable[int]) -> list[Result]:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from features.bucket_files import first_of_each, order_of, user_codes
+from features.bucket_files import coded, first_of_each, order_of, taken, user_codes
 from features.errors import Damaged
 from features.events import EVENT_SCHEMA, PROFILE
 from features.identity import column
@@ -212,9 +212,9 @@ def _merged(tables: Sequence[pa.Table]) -> pa.Table:
     """The rows of several files, each event once, sorted."""
     if not any(rows.num_rows for rows in tables):
         return EVENT_SCHEMA.empty_table()
-    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    rows = rows.take(pa.array(first_of_each(user_codes(rows), column(rows, "event_id"))))
-    return _with_kinds_left(rows.take(pa.array(order_of(rows, user_codes(rows)))))
+    rows = coded(pa.concat_tables(tables).unify_dictionaries().combine_chunks())
+    rows = taken(rows, first_of_each(user_codes(rows), column(rows, "event_id")))
+    return _with_kinds_left(taken(rows, order_of(rows)))
 
 
 def _with_kinds_left(rows: pa.Table) -> pa.Table:

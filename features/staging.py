@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from features.bucket_files import first_of_each, order_of, user_codes, write
+from features.bucket_files import coded, first_of_each, order_by_time, settled, taken, user_codes, write
 from features.events import EVENT_SCHEMA
 from features.identity import buckets_of, column, content_ids
 from features.reading import read_rows
@@ -75,20 +75,23 @@ def stage(sources: Iterable[Iterable[pa.Table]], folder: Path, *, buckets: int) 
 def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> Finished:
     """Give a bucket's rows their ids, drop what is there twice or in the log already, and write the rest sorted."""
     with pa.memory_map(str(staged)) as spilled:
-        rows = pa.ipc.open_stream(spilled).read_all().combine_chunks()
+        rows = coded(pa.ipc.open_stream(spilled).read_all().combine_chunks())
         may_repeat = bool(existing) or not _holds_no_repeats(rows)
-        rows = _with_ids(rows)
-        chosen = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
-        fresh = rows if len(chosen) == rows.num_rows else rows.take(pa.array(chosen))
-        duplicates = rows.num_rows - fresh.num_rows
-        if not fresh.num_rows:
+        order, tied = order_by_time(rows)
+        rows = _with_ids(rows, twins_among=np.sort(order[tied]))
+        fresh = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
+        duplicates = rows.num_rows - len(fresh)
+        if not len(fresh):
             return Finished(bucket, None, 0, duplicates)
-        return finished(fresh, bucket=bucket, target=target, duplicates=duplicates)
+        if duplicates:
+            rows = taken(rows, fresh)
+            order, tied = order_by_time(rows)
+        rows = taken(rows, settled(order, tied, rows))
+        return finished(rows, bucket=bucket, target=target, duplicates=duplicates)
 
 
 def finished(rows: pa.Table, *, bucket: int, target: Path, duplicates: int = 0) -> Finished:
-    """Sort and write rows that are there once each."""
-    rows = rows.take(pa.array(order_of(rows, user_codes(rows))))
+    """Write rows that are sorted and there once each."""
     write(rows, target)
     times, users = column(rows, "time").cast(pa.int64()).to_numpy(), rows["user_id"]
     ends = (users[0].as_py(), users[-1].as_py(), int(times.min()), int(times.max()))
@@ -103,7 +106,7 @@ def _spill(
     rows = rows.append_column(_SOURCE, pa.array(np.full(rows.num_rows, number))).combine_chunks()
     bucket_of_row = buckets_of(column(rows, "user_id"), buckets)
     counts = np.bincount(bucket_of_row, minlength=buckets)
-    rows = rows.take(pa.array(np.argsort(bucket_of_row.astype(np.int16), kind="stable")))  # int16: a radix sort
+    rows = taken(rows, np.argsort(bucket_of_row.astype(np.int16), kind="stable"))  # int16: a radix sort
     ends = np.cumsum(counts)
     for bucket in np.flatnonzero(counts).tolist():
         if bucket not in writers:
@@ -115,16 +118,19 @@ def _spilled(folder: Path, bucket: int) -> Path:
     return folder / f"bucket-{bucket}.arrow"
 
 
-def _with_ids(rows: pa.Table) -> pa.Table:
+def _with_ids(rows: pa.Table, *, twins_among: IntArray) -> pa.Table:
     """The rows without their source, the missing event ids derived from the content."""
     ids = column(rows, "event_id")
     place = EVENT_SCHEMA.get_field_index("event_id")
     named = rows.drop_columns(["source"])
     if not ids.null_count:
         return named
-    unnamed = rows if ids.null_count == len(ids) else rows.filter(ids.is_null())
-    derived = content_ids(unnamed.combine_chunks(), column(unnamed, "source").to_numpy(), user_codes(unnamed))
-    if len(derived) < len(ids):
+    if ids.null_count == len(ids):
+        sources = column(rows, "source").to_numpy()
+        derived = content_ids(rows, sources, user_codes(rows), twins_among=twins_among)
+    else:
+        unnamed = rows.filter(ids.is_null()).combine_chunks()
+        derived = content_ids(unnamed, column(unnamed, "source").to_numpy(), user_codes(unnamed))
         derived = pc.replace_with_mask(ids, ids.is_null(), derived)
     return named.set_column(place, EVENT_SCHEMA.field(place), derived)
 
@@ -137,10 +143,11 @@ def _holds_no_repeats(staged: pa.Table) -> bool:
 
 def _fresh(rows: pa.Table, existing: list[Path]) -> IntArray:
     """The rows that the log has not got, each once; the first with a user's event id wins."""
-    keys = rows.select(["user_id", "event_id"])
     known = read_rows(existing, columns=["user_id", "event_id"])
-    both = pa.concat_tables([known, keys.cast(known.schema)]).combine_chunks()
-    first = first_of_each(user_codes(both), column(both, "event_id"))
+    keys = rows.select(["user_id", "event_id"]).cast(known.schema)
+    both = pa.concat_tables([known, keys]).combine_chunks()
+    users = column(both, "user_id").dictionary_encode().indices.to_numpy().astype(np.int64)
+    first = first_of_each(users, column(both, "event_id"))
     fresh: IntArray = first[first >= known.num_rows] - known.num_rows
     return fresh
 

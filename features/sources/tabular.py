@@ -20,6 +20,7 @@ from features.sources.mapping import Mapping
 from features.user_events import IntArray
 
 _ROWS = 1 << 18  # of a Parquet batch
+_FEW_TEXTS = ("user_id", "event")  # columns that hold a text many times, and are read and checked faster as codes
 
 
 def read(file: SourceFile, mapping: Mapping, *, stdin: BinaryIO | None = None) -> Iterator[RawRows]:
@@ -38,8 +39,10 @@ def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
     if file.path is None:
         raise BadInput("Parquet cannot be read from standard input, because its index is at its end; expected a file.")
     try:
-        with pq.ParquetFile(file.path) as parquet:
-            columns = mapping.columns(parquet.schema_arrow.names, file=file.name)
+        schema = pq.read_schema(file.path)
+        columns = mapping.columns(schema.names, file=file.name)
+        texts = [columns[name] for name in _FEW_TEXTS if name in columns and _is_text(schema.field(columns[name]).type)]
+        with pq.ParquetFile(file.path, read_dictionary=texts) as parquet:
             row = 1
             for batch in parquet.iter_batches(batch_size=_ROWS):
                 yield _raw(
@@ -55,6 +58,10 @@ def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
         raise BadInput(
             f"{file.name} is not a Parquet file that can be read ({error}); expected a complete one."
         ) from None
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _read_csv(stream: IO[bytes], name: str, mapping: Mapping) -> Iterator[RawRows]:
@@ -122,7 +129,7 @@ def _raw(
     numbers: IntArray,
     broken: tuple[Rejection, ...] = (),
 ) -> RawRows:
-    found = {canonical: plain(column(rows, name)) for canonical, name in columns.items()}
+    found = {canonical: column(rows, name) for canonical, name in columns.items()}
     if mapping.event_constant is not None:
         found["event"] = pa.array([mapping.event_constant]).take(pa.array(np.zeros(rows.num_rows, dtype=np.int64)))
     others = {name: plain(column(rows, name)) for name in rows.column_names if name not in columns.values()}
