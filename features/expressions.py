@@ -3,56 +3,46 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from features.errors import BadInput
+from features.operators import known
+
+RESERVED = "$"  # kinds that begin with it are ours: they are no activity, and events() without names leaves them out
+PROFILE = "$profile"
 
 
-class Statistic(StrEnum):
-    """What the kernel tallies for a selection of events; days are whole days of age before the cutoff."""
+class Additive(StrEnum):
+    """What the events of a window add up to."""
 
     COUNT = "count"
     TOTAL = "total"
     VALUED = "valued"  # events that came with a value
     MAXIMUM = "maximum"
     ACTIVE_DAYS = "active_days"
-    WEEKEND = "weekend"  # events on a Saturday or Sunday, UTC
-    NIGHT = "night"  # events from midnight to six, UTC
-    LAST = "last"  # days from the newest event to the cutoff
-    FIRST = "first"  # days from the oldest event to the cutoff
-    GAPS = "gaps"  # number of gaps between active days
-    GAP_TOTAL = "gap_total"
-    GAP_SQUARES = "gap_squares"
-    GAP_LONGEST = "gap_longest"
-    GAP_NEWEST = "gap_newest"
-    GAPS_LONGER = "gaps_longer"  # gaps at least as long as the present silence
-    DECAYED = "decayed"  # sum of 2^(-age / half-life)
+    DURING = "during"  # events in some hours of the week
 
 
-WINDOWED = frozenset(
-    {
-        Statistic.COUNT,
-        Statistic.TOTAL,
-        Statistic.VALUED,
-        Statistic.MAXIMUM,
-        Statistic.ACTIVE_DAYS,
-        Statistic.WEEKEND,
-        Statistic.NIGHT,
-    }
-)
+class End(StrEnum):
+    """One end of a user's history."""
 
-_FAMILY_OF = {
-    Statistic.COUNT: "frequency",
-    Statistic.ACTIVE_DAYS: "frequency",
-    Statistic.DECAYED: "frequency",
-    Statistic.TOTAL: "money",
-    Statistic.VALUED: "money",
-    Statistic.MAXIMUM: "money",
-    Statistic.WEEKEND: "rhythm",
-    Statistic.NIGHT: "rhythm",
-    Statistic.LAST: "recency",
-    Statistic.FIRST: "lifecycle",
-}
+    LAST = "last"
+    FIRST = "first"
+
+
+class Variety(StrEnum):
+    """How varied the kinds, or the texts of a property, are."""
+
+    DISTINCT = "distinct"  # different ones in the window
+    NEW = "new"  # seen in the window for the first time
+    LOST = "lost"  # seen before the window only
+    ENTROPY = "entropy"  # of their shares among the events of the window, in bits
+
+
+class Season(StrEnum):
+    """Where in the year the cutoff lies, as two numbers, so that December is next to January."""
+
+    SINE = "sine"
+    COSINE = "cosine"
 
 
 class Expression:
@@ -74,23 +64,85 @@ class Expression:
         """The square root; of a negative number (rounding) it is 0."""
         return Arithmetic("root", self, Constant(0.0))
 
-    def says(self, sentence: str, *, missing: str = "", family: str = "") -> "Described":
+    def magnitude(self) -> "Arithmetic":
+        """The number without its sign."""
+        return Arithmetic("magnitude", self, Constant(0.0))
+
+    def at_most(self, other: "Expression | float") -> "Arithmetic":
+        """The smaller of the two; missing when one is."""
+        return Arithmetic("smaller", self, _expression(other))
+
+    def no_less_than(self, other: "Expression | float") -> "Arithmetic":
+        """The larger of the two; missing when one is."""
+        return Arithmetic("larger", self, _expression(other))
+
+    def fifth_of_population(self) -> "Relative":
+        """In which fifth of the population at the cutoff the number lies: 1 the lowest, 5 the highest."""
+        return Relative(self)
+
+    def says(
+        self,
+        sentence: str,
+        *,
+        zh: str = "",
+        missing: str = "",
+        missing_zh: str = "",
+        family: str = "",
+        unit: str = "",
+    ) -> "Described":
         """This expression with the sentence that an agent reads; `{}` in it stands for the value.
 
-        `missing` is the sentence for a missing value; `family` groups features in explanations and
-        defaults to what the expression measures. Raises `BadInput` when the sentence does not format a number.
+        `zh` is the same in Simplified Chinese; `missing` is the sentence for a missing value; `family` groups features
+        in explanations and `unit` names what is counted: both default to what the expression measures.
+        Raises `BadInput` when a sentence does not format a number (a text, where the expression has categories).
         """
-        try:
-            sentence.format(1.0)
-        except (ValueError, IndexError, KeyError) as error:
-            raise BadInput(
-                f"the sentence {sentence!r} does not take one number ({error}); write {{:.0f}} for it."
-            ) from None
-        return Described(self, sentence, missing, family or _family(self))
+        for text in (sentence, zh):
+            _check_sentence(text, "a text" if categories(self) else 1.0)
+        return Described(
+            self,
+            sentence,
+            missing,
+            family or family_of(self),
+            unit or unit_of(self),
+            sentence_zh=zh,
+            missing_zh=missing_zh,
+        )
 
     def parts(self) -> Iterator["Expression"]:
         """This expression and all below it."""
         yield self
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which events a tally reads, and what it takes for their value.
+
+    `kinds` empty means all but the reserved ones; `measure` is a property that is read as a number, empty for the
+    event's own value; only events with `least <= value < below` count where one of the two is given.
+    """
+
+    kinds: tuple[str, ...] = ()
+    measure: str = ""
+    least: float | None = None
+    below: float | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the value decides which events count."""
+        return self.least is not None or self.below is not None
+
+    def covers(self, kind: str) -> bool:
+        """Whether events of this kind are among the chosen."""
+        return kind in self.kinds if self.kinds else not kind.startswith(RESERVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Some hours of the week by the clock of a time zone; both ranges are half-open, Monday is 0."""
+
+    hours: tuple[int, int] = (0, 24)
+    weekdays: tuple[int, int] = (0, 7)
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +153,60 @@ class Constant(Expression):
 
 
 @dataclass(frozen=True, slots=True)
-class Tally(Expression):
-    """One statistic of the events of some kinds in `[cutoff - ago - last, cutoff - ago)`, in whole days.
+class Window(Expression):
+    """What the chosen events in `[cutoff - ago - last, cutoff - ago)` add up to, in whole days; `last` 0 means ever."""
 
-    `kinds` empty means all kinds; `last` 0 means back to the first event.
-    """
-
-    statistic: Statistic
-    kinds: tuple[str, ...] = ()
+    what: Additive
+    chosen: Chosen
     last: int = 0
     ago: int = 0
-    half_life: int = 0
+    during: Hours | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Age(Expression):
+    """Days from the newest or the oldest chosen event to the cutoff."""
+
+    end: End
+    chosen: Chosen
+
+
+@dataclass(frozen=True, slots=True)
+class OfDays(Expression):
+    """What an operator (`features.operators`) says of the days with chosen events; `number` is its parameter."""
+
+    operator: str
+    chosen: Chosen
+    number: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breadth(Expression):
+    """How varied the chosen events of the last days are by a property, or by their kind (`by` empty)."""
+
+    what: Variety
+    by: str
+    chosen: Chosen
+    last: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Latest(Expression):
+    """The newest value of the chosen events; with `among`, the place of the measured property's text in that list.
+
+    A text that is not in the list has the place after its end.
+    """
+
+    chosen: Chosen
+    among: tuple[str, ...] = ()
+
+
+Tally = Window | Age | OfDays | Breadth | Latest
 
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic(Expression):
-    """Two expressions and what to do with them; `root` takes the first only."""
+    """Two expressions and what to do with them; `root` and `magnitude` take the first only."""
 
     operator: str
     left: Expression
@@ -129,13 +219,6 @@ class Arithmetic(Expression):
         yield from self.right.parts()
 
 
-class Season(StrEnum):
-    """Where in the year the cutoff lies, as two numbers, so that December is next to January."""
-
-    SINE = "sine"
-    COSINE = "cosine"
-
-
 @dataclass(frozen=True, slots=True)
 class OfCutoff(Expression):
     """A property of the cutoff itself: the sine or cosine of the day of the year."""
@@ -144,51 +227,121 @@ class OfCutoff(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Relative(Expression):
+    """The fifth of the population at the cutoff that a number lies in: the only thing that looks at other users.
+
+    It can be described but not calculated with.
+    """
+
+    of: Expression
+
+    def parts(self) -> Iterator[Expression]:
+        """This expression and all below it."""
+        yield self
+        yield from self.of.parts()
+
+
+@dataclass(frozen=True, slots=True)
 class Described:
-    """An expression with its sentence and family, ready to be named in a feature set."""
+    """An expression with its sentences, family and unit, ready to be named in a feature set."""
 
     expression: Expression
     sentence: str
     missing: str
     family: str
+    unit: str
+    sentence_zh: str = ""
+    missing_zh: str = ""
 
 
-def to_json(expression: Expression) -> list[Any]:  # Any: JSON
-    """An expression as nested JSON lists, the first entry naming what it is."""
+def tallies(expression: Expression) -> list[Tally]:
+    """The tallies of events that an expression is made of."""
+    return [part for part in expression.parts() if isinstance(part, Tally)]
+
+
+def categories(expression: Expression) -> tuple[str, ...]:
+    """The texts that the numbers of an expression stand for; none for an ordinary number."""
+    return (*expression.among, "another") if isinstance(expression, Latest) and expression.among else ()
+
+
+_FAMILY_OF = {
+    Additive.COUNT: "frequency",
+    Additive.ACTIVE_DAYS: "frequency",
+    Additive.TOTAL: "money",
+    Additive.VALUED: "money",
+    Additive.MAXIMUM: "money",
+    Additive.DURING: "rhythm",
+    End.LAST: "recency",
+    End.FIRST: "lifecycle",
+}
+_UNIT_OF = {
+    Additive.COUNT: "events",
+    Additive.VALUED: "events",
+    Additive.DURING: "events",
+    Additive.ACTIVE_DAYS: "days",
+    Additive.TOTAL: "value",
+    Additive.MAXIMUM: "value",
+}
+
+
+def family_of(expression: Expression) -> str:
+    """The family that an expression belongs to unless its author says otherwise."""
+    found = tallies(expression)
+    if not found:
+        return "calendar"
+    if any(isinstance(tally, Window) and tally.ago for tally in found):
+        return "trend"
+    match found[0]:
+        case Window(what):
+            return _FAMILY_OF[what]
+        case Age(end):
+            return _FAMILY_OF[end]
+        case OfDays(operator):
+            return known(operator).family
+        case Breadth():
+            return "breadth"
+        case Latest(chosen):
+            return "profile" if chosen.kinds == (PROFILE,) else "money"
+
+
+def unit_of(expression: Expression) -> str:
+    """The unit that an expression's number has unless its author says otherwise."""
     match expression:
-        case Constant(number):
-            return ["constant", number]
-        case Tally(statistic, kinds, last, ago, half_life):
-            return ["tally", statistic.value, list(kinds), last, ago, half_life]
-        case Arithmetic(operator, left, right):
-            return [operator, to_json(left), to_json(right)]
-        case OfCutoff(part):
-            return ["season", part.value]
-    raise TypeError(f"{expression!r} is not an expression of the language")
-
-
-def from_json(document: list[Any]) -> Expression:  # Any: JSON
-    """The expression that `to_json` wrote."""
-    match document:
-        case ["constant", number]:
-            return Constant(float(number))
-        case ["tally", statistic, kinds, last, ago, half_life]:
-            return Tally(Statistic(statistic), tuple(kinds), int(last), int(ago), int(half_life))
-        case ["season", part]:
-            return OfCutoff(Season(part))
-        case ["+" | "-" | "*" | "/" | "root" as operator, left, right]:
-            return Arithmetic(operator, from_json(left), from_json(right))
-    raise BadInput(f"{document!r} is not an expression that this version knows; train again with this version.")
+        case Window(what):
+            return _UNIT_OF[what]
+        case Age():
+            return "days"
+        case OfDays(operator):
+            return known(operator).unit
+        case Breadth(what):
+            return "bits" if what is Variety.ENTROPY else "kinds" if not expression.by else "values"
+        case Latest(among=among):
+            return "category" if among else "value"
+        case Relative():
+            return "fifth"
+        case Arithmetic("root" | "magnitude" | "smaller" | "larger", left, _):
+            return unit_of(left)
+        case Arithmetic("+" | "-", left, right):
+            return unit_of(left) or unit_of(right)
+        case Arithmetic("/", left, right):
+            below = unit_of(right)
+            return "ratio" if unit_of(left) == below else unit_of(left) if below in {"", "events"} else "ratio"
+        case Arithmetic(_, left, right):
+            return unit_of(left) if isinstance(right, Constant) else ""
+    return ""
 
 
 def _expression(other: Expression | float) -> Expression:
+    if isinstance(other, Relative):
+        raise BadInput("a fifth of the population cannot be calculated with; give it a column of its own.")
     return other if isinstance(other, Expression) else Constant(float(other))
 
 
-def _family(expression: Expression) -> str:
-    tallies = [part for part in expression.parts() if isinstance(part, Tally)]
-    if not tallies:
-        return "calendar"
-    if any(tally.ago for tally in tallies):
-        return "trend"
-    return _FAMILY_OF.get(tallies[0].statistic, "cadence")
+def _check_sentence(sentence: str, example: float | str) -> None:
+    try:
+        sentence.format(example)
+    except (ValueError, IndexError, KeyError) as error:
+        raise BadInput(
+            f"the sentence {sentence!r} does not take one {'text' if isinstance(example, str) else 'number'} ({error}); "
+            f"write {'{}' if isinstance(example, str) else '{:.0f}'} for it."
+        ) from None

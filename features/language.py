@@ -12,239 +12,275 @@ No operator takes a time at or after the cutoff, so the future cannot be written
 Unknown is missing (NaN); a count or a total of nothing is 0; a ratio over nothing is missing.
 """
 
-import hashlib
-import json
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
-from string import Formatter
-from typing import Any, Self
 
 from features.errors import BadInput
 from features.expressions import (
+    PROFILE,
+    Additive,
+    Age,
     Arithmetic,
+    Breadth,
+    Chosen,
     Described,
+    End,
     Expression,
+    Hours,
+    Latest,
     OfCutoff,
+    OfDays,
     Season,
-    Statistic,
-    Tally,
-    from_json,
-    to_json,
+    Variety,
+    Window,
+    categories,
 )
-from features.windows import days
+from features.feature_set import Feature, FeatureSet
+from features.operators import known
+from features.windows import days, zone_named
 
-LANGUAGE_VERSION = 1  # part of every fingerprint: raise it when an operator comes to mean something else
+__all__ = [
+    "Feature",
+    "FeatureSet",
+    "Profile",
+    "Season",
+    "Selection",
+    "days",
+    "events",
+    "feature_set",
+    "profile",
+    "season",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """The events of some kinds; every method is one thing that can be said of them."""
 
-    kinds: tuple[str, ...] = ()
+    chosen: Chosen
 
-    def count(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+    def of(self, measure: str) -> "Selection":
+        """The same events, their value read from a property that holds a number; missing where it holds none."""
+        return Selection(replace(self.chosen, measure=measure))
+
+    def at_least(self, value: float) -> "Selection":
+        """Only those whose value is as large."""
+        return Selection(replace(self.chosen, least=float(value)))
+
+    def below(self, value: float) -> "Selection":
+        """Only those whose value is smaller."""
+        return Selection(replace(self.chosen, below=float(value)))
+
+    def count(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Window:
         """How many events; 0 for none."""
-        return self._tally(Statistic.COUNT, last, ago)
+        return self._window(Additive.COUNT, last, ago)
 
-    def total(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+    def total(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Window:
         """The sum of their values; events without a value add nothing."""
-        return self._tally(Statistic.TOTAL, last, ago)
+        return self._window(Additive.TOTAL, last, ago)
+
+    def valued(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Window:
+        """How many of them came with a value."""
+        return self._window(Additive.VALUED, last, ago)
 
     def mean(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Arithmetic:
         """The mean of their values; missing when no event came with a value."""
-        return self.total(last=last, ago=ago) / self._tally(Statistic.VALUED, last, ago)
+        return self.total(last=last, ago=ago) / self.valued(last=last, ago=ago)
 
-    def maximum(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+    def maximum(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Window:
         """The largest value; missing when no event came with a value."""
-        return self._tally(Statistic.MAXIMUM, last, ago)
+        return self._window(Additive.MAXIMUM, last, ago)
 
-    def active_days(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Tally:
+    def active_days(self, *, last: timedelta | None = None, ago: timedelta = days(0)) -> Window:
         """On how many days, counted back from the cutoff, there was an event."""
-        return self._tally(Statistic.ACTIVE_DAYS, last, ago)
+        return self._window(Additive.ACTIVE_DAYS, last, ago)
 
-    def weekend_share(self, *, last: timedelta | None = None) -> Arithmetic:
-        """The share of events on a Saturday or Sunday, UTC, 0 to 1; missing when there is no event."""
-        return self._tally(Statistic.WEEKEND, last, days(0)) / self.count(last=last)
+    def share_during(
+        self,
+        *,
+        hours: tuple[int, int] = (0, 24),
+        weekdays: tuple[int, int] = (0, 7),
+        timezone: str = "UTC",
+        last: timedelta | None = None,
+        ago: timedelta = days(0),
+    ) -> Arithmetic:
+        """The share of the events in some hours of some weekdays, 0 to 1; missing when there is no event.
 
-    def night_share(self, *, last: timedelta | None = None) -> Arithmetic:
-        """The share of events from midnight to six, UTC, 0 to 1; missing when there is no event."""
-        return self._tally(Statistic.NIGHT, last, days(0)) / self.count(last=last)
+        Both ranges are half-open, Monday is 0: `hours=(22, 24), weekdays=(4, 6)` is late on Fridays and Saturdays, by
+        the clocks of `timezone`. Raises `BadInput` for a range that is none and for an unknown zone.
+        """
+        for name, (start, end), top in (("hours", hours, 24), ("weekdays", weekdays, 7)):
+            if not 0 <= start < end <= top:
+                raise BadInput(f"{name}={(start, end)} is no range of them; expected 0 <= start < end <= {top}.")
+        zone_named(timezone)
+        during = replace(self._window(Additive.DURING, last, ago), during=Hours(hours, weekdays, timezone))
+        return during / self.count(last=last, ago=ago)
 
-    def days_since_last(self) -> Tally:
+    def weekend_share(self, *, timezone: str = "UTC", last: timedelta | None = None) -> Arithmetic:
+        """The share of events on a Saturday or Sunday, 0 to 1; missing when there is no event."""
+        return self.share_during(weekdays=(5, 7), timezone=timezone, last=last)
+
+    def night_share(self, *, timezone: str = "UTC", last: timedelta | None = None) -> Arithmetic:
+        """The share of events from midnight to six, 0 to 1; missing when there is no event."""
+        return self.share_during(hours=(0, 6), timezone=timezone, last=last)
+
+    def days_since_last(self) -> Age:
         """Days from the newest event to the cutoff; missing when there is none."""
-        return Tally(Statistic.LAST, self.kinds)
+        return Age(End.LAST, self.chosen)
 
-    def days_since_first(self) -> Tally:
+    def days_since_first(self) -> Age:
         """Days from the oldest event to the cutoff; missing when there is none."""
-        return Tally(Statistic.FIRST, self.kinds)
+        return Age(End.FIRST, self.chosen)
 
-    def mean_gap(self) -> Arithmetic:
+    def distinct(self, by: str = "", *, last: timedelta | None = None) -> Breadth:
+        """How many kinds of event there were, or different texts of the property `by`."""
+        return self._breadth(Variety.DISTINCT, by, last)
+
+    def new(self, by: str = "", *, last: timedelta) -> Breadth:
+        """How many kinds, or texts of the property, were seen in the last days for the first time."""
+        return self._breadth(Variety.NEW, by, last)
+
+    def lost(self, by: str = "", *, last: timedelta) -> Breadth:
+        """How many kinds, or texts of the property, were seen before the last days but not since."""
+        return self._breadth(Variety.LOST, by, last)
+
+    def entropy(self, by: str = "", *, last: timedelta | None = None) -> Breadth:
+        """How evenly the events spread over kinds, or texts of the property, in bits; missing when there is none.
+
+        Shannon's entropy (A Mathematical Theory of Communication, 1948) of the shares: 0 when all are alike.
+        """
+        return self._breadth(Variety.ENTROPY, by, last)
+
+    def latest(self) -> Latest:
+        """The newest value; missing when no event came with one."""
+        return Latest(self.chosen)
+
+    def latest_text(self, property: str, among: tuple[str, ...]) -> Latest:  # noqa: A002 - what it is called
+        """The newest text of a property as a category: its place in `among`, or the place after for another text."""
+        if not among or len(set(among)) < len(among):
+            raise BadInput(f"{property!r}: found the categories {among}; expected one or more, each once.")
+        return Latest(replace(self.chosen, measure=property), tuple(among))
+
+    def days_say(self, operator: str, number: float = 0.0) -> OfDays:
+        """What an operator (`features.operators`) says of the days with such events; `number` is its parameter."""
+        known(operator)
+        return OfDays(operator, self.chosen, float(number))
+
+    def mean_gap(self) -> OfDays:
         """The mean days from one active day to the next; missing with fewer than two active days."""
-        return Tally(Statistic.GAP_TOTAL, self.kinds) / Tally(Statistic.GAPS, self.kinds)
+        return self.days_say("mean_gap")
 
-    def gap_spread(self) -> Arithmetic:
+    def gap_spread(self) -> OfDays:
         """The standard deviation (population formula) of the days between active days; missing with fewer than two."""
-        mean = self.mean_gap()
-        return (Tally(Statistic.GAP_SQUARES, self.kinds) / Tally(Statistic.GAPS, self.kinds) - mean * mean).root()
+        return self.days_say("gap_spread")
 
-    def longest_gap(self) -> Tally:
+    def gap_quantile(self, share: float) -> OfDays:
+        """The gap in days that this share of the gaps does not exceed; missing with fewer than two active days."""
+        return self.days_say("gap_quantile", share)
+
+    def longest_gap(self) -> OfDays:
         """The most days from one active day to the next; missing with fewer than two active days."""
-        return Tally(Statistic.GAP_LONGEST, self.kinds)
+        return self.days_say("longest_gap")
 
-    def newest_gap(self) -> Tally:
+    def newest_gap(self) -> OfDays:
         """The days between the two newest active days; missing with fewer than two active days."""
-        return Tally(Statistic.GAP_NEWEST, self.kinds)
+        return self.days_say("newest_gap")
 
-    def share_of_longer_gaps(self) -> Arithmetic:
+    def share_of_longer_gaps(self) -> OfDays:
         """The share of the user's own gaps that were at least as long as the present silence, 0 to 1."""
-        return Tally(Statistic.GAPS_LONGER, self.kinds) / Tally(Statistic.GAPS, self.kinds)
+        return self.days_say("longer_gaps")
 
-    def decayed_count(self, *, half_life: timedelta) -> Tally:
+    def current_streak(self) -> OfDays:
+        """Active days in a row up to the cutoff; 0 when the last day before it was silent."""
+        return self.days_say("current_streak")
+
+    def longest_streak(self) -> OfDays:
+        """The most active days in a row so far."""
+        return self.days_say("longest_streak")
+
+    def week_streak(self) -> OfDays:
+        """Active weeks in a row, counted back from the cutoff."""
+        return self.days_say("week_streak")
+
+    def active_weeks(self, *, weeks: int) -> OfDays:
+        """How many of the last weeks, counted back from the cutoff, had an event."""
+        return self.days_say("active_weeks", weeks)
+
+    def weekly_slope(self, *, weeks: int) -> OfDays:
+        """By how much the count of a week grows from week to week, fitted over the last weeks."""
+        return self.days_say("weekly_slope", weeks)
+
+    def peak_week(self, *, weeks: int) -> OfDays:
+        """The count of the busiest of the last weeks."""
+        return self.days_say("peak_week", weeks)
+
+    def weeks_since_peak(self, *, weeks: int) -> OfDays:
+        """How many weeks ago the busiest of the last weeks was; missing when all were silent."""
+        return self.days_say("weeks_since_peak", weeks)
+
+    def early_count(self, *, first: timedelta = days(7)) -> OfDays:
+        """The events of the first days, from the day of the first one."""
+        return self.days_say("early_count", _whole_days(first, least=1))
+
+    def early_active_days(self, *, first: timedelta = days(7)) -> OfDays:
+        """The active days among the first days, from the day of the first event."""
+        return self.days_say("early_active_days", _whole_days(first, least=1))
+
+    def early_total(self, *, first: timedelta = days(7)) -> OfDays:
+        """The sum of the values of the first days, from the day of the first event."""
+        return self.days_say("early_total", _whole_days(first, least=1))
+
+    def decayed_count(self, *, half_life: timedelta) -> OfDays:
         """The count with every event's weight halved each `half_life` of age (whole days)."""
-        return Tally(Statistic.DECAYED, self.kinds, half_life=_whole_days(half_life, least=1))
+        return self.days_say("decayed_count", _whole_days(half_life, least=1))
 
-    def _tally(self, statistic: Statistic, last: timedelta | None, ago: timedelta) -> Tally:
-        return Tally(
-            statistic, self.kinds, last=0 if last is None else _whole_days(last, least=1), ago=_whole_days(ago, least=0)
-        )
+    def decayed_total(self, *, half_life: timedelta) -> OfDays:
+        """The sum of the values with every one's weight halved each `half_life` of age (whole days)."""
+        return self.days_say("decayed_total", _whole_days(half_life, least=1))
+
+    def _window(self, what: Additive, last: timedelta | None, ago: timedelta) -> Window:
+        return Window(what, self.chosen, last=_last_days(last), ago=_whole_days(ago, least=0))
+
+    def _breadth(self, what: Variety, by: str, last: timedelta | None) -> Breadth:
+        return Breadth(what, by, self.chosen, last=_last_days(last))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known about a user beside what he did, as it stood at the cutoff."""
+
+    name: str
+
+    def among(self, *texts: str) -> Latest:
+        """The text as a category: its place in the list, or the place after it for any other; missing when unknown."""
+        return events(PROFILE).latest_text(self.name, texts)
+
+    def number(self) -> Latest:
+        """The number; missing when unknown or no number."""
+        return events(PROFILE).of(self.name).latest()
 
 
 def events(*kinds: str) -> Selection:
-    """The events of the kinds named; of all kinds when none is named.
+    """The events of the kinds named; of all kinds (but the reserved ones) when none is named.
 
-    >>> events("purchase").count(last=days(28))
-    Tally(statistic=<Statistic.COUNT: 'count'>, kinds=('purchase',), last=28, ago=0, half_life=0)
+    >>> events("purchase").count(last=days(28)).last
+    28
     """
-    return Selection(tuple(sorted(set(kinds))))
+    return Selection(Chosen(tuple(sorted(set(kinds)))))
+
+
+def profile(name: str) -> Profile:
+    """A column of the users' profiles.
+
+    >>> profile("plan").among("free", "pro").among
+    ('free', 'pro')
+    """
+    return Profile(name)
 
 
 def season(part: Season) -> OfCutoff:
     """The sine or cosine of the cutoff's day of the year."""
     return OfCutoff(part)
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """A named column: what it is, how it reads, and which family of reasons it belongs to."""
-
-    name: str
-    expression: Expression
-    sentence: str
-    missing: str
-    family: str
-
-    def says(self, value: float) -> str:
-        """The sentence with the user's own value in it.
-
-        >>> feature_set(seen=events().days_since_last().says("last seen {:.0f} days ago"))["seen"].says(3.2)
-        'last seen 3 days ago'
-        """
-        if math.isnan(value):
-            return self.missing or f"nothing yet for {self.name.replace('_', ' ')}"
-        return self.sentence.format(value + 0.0)  # + 0.0 turns a negative zero into zero
-
-    @property
-    def pattern(self) -> str:
-        """The sentence with an N where a user's own value will stand.
-
-        >>> feature_set(share=events().weekend_share().says("{:.0%} at weekends"))["share"].pattern
-        'N % at weekends'
-        """
-        pieces = Formatter().parse(self.sentence)
-        return "".join(
-            literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
-        )
-
-    @property
-    def window_days(self) -> int | None:
-        """How many days it looks back; `None` for the whole history, 0 when it reads no events."""
-        tallies = [part for part in self.expression.parts() if isinstance(part, Tally)]
-        if any(not tally.last for tally in tallies):
-            return None
-        return max((tally.last + tally.ago for tally in tallies), default=0)
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """Features in column order; printable, comparable, and fingerprinted."""
-
-    features: tuple[Feature, ...]
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The column names in order."""
-        return tuple(feature.name for feature in self.features)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """A name that changes whenever a column's name, order or meaning does; sentences do not count."""
-        meaning = [[feature.name, to_json(feature.expression)] for feature in self.features]
-        canonical = json.dumps([LANGUAGE_VERSION, meaning], sort_keys=True, separators=(",", ":"))
-        return "fs-" + hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-    @cached_property
-    def kinds(self) -> frozenset[str]:
-        """The kinds of event that any feature names."""
-        parts = [part for feature in self.features for part in feature.expression.parts()]
-        return frozenset(kind for part in parts if isinstance(part, Tally) for kind in part.kinds)
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def __iter__(self) -> Iterator[Feature]:
-        return iter(self.features)
-
-    def __getitem__(self, name: str) -> Feature:
-        return self._by_name[name]
-
-    def __add__(self, other: "FeatureSet") -> "FeatureSet":
-        """Both sets' columns; raises `BadInput` when they share a name."""
-        shared = sorted(set(self.names) & set(other.names))
-        if shared:
-            raise BadInput(f"two feature sets both have {', '.join(shared)}; rename one of each.")
-        return FeatureSet(self.features + other.features)
-
-    @cached_property
-    def _by_name(self) -> dict[str, Feature]:
-        return {feature.name: feature for feature in self.features}
-
-    def to_json(self) -> dict[str, Any]:  # Any: JSON
-        """Plain JSON that `from_json` reads back."""
-        return {
-            "language": LANGUAGE_VERSION,
-            "fingerprint": self.fingerprint,
-            "features": [
-                {
-                    "name": feature.name,
-                    "family": feature.family,
-                    "sentence": feature.sentence,
-                    "missing": feature.missing,
-                    "expression": to_json(feature.expression),
-                }
-                for feature in self.features
-            ],
-        }
-
-    @classmethod
-    def from_json(cls, document: dict[str, Any]) -> Self:  # Any: JSON
-        """The set that `to_json` wrote; raises `BadInput` when its fingerprint does not match its features."""
-        built = cls(
-            tuple(
-                Feature(
-                    entry["name"], from_json(entry["expression"]), entry["sentence"], entry["missing"], entry["family"]
-                )
-                for entry in document["features"]
-            )
-        )
-        if built.fingerprint != document["fingerprint"]:
-            raise BadInput(
-                f"the features' fingerprint is {built.fingerprint}, the document says {document['fingerprint']}: "
-                "it was edited or comes from another version; train again with this one."
-            )
-        return built
 
 
 def feature_set(**described: Described | Expression) -> FeatureSet:
@@ -258,8 +294,21 @@ def feature_set(**described: Described | Expression) -> FeatureSet:
 
 def _feature(name: str, entry: Described | Expression) -> Feature:
     if isinstance(entry, Expression):
-        entry = entry.says(name.replace("_", " ") + ": {:.3g}")
-    return Feature(name, entry.expression, entry.sentence, entry.missing, entry.family)
+        entry = entry.says(name.replace("_", " ") + (": {}" if categories(entry) else ": {:.3g}"))
+    return Feature(
+        name,
+        entry.expression,
+        entry.sentence,
+        entry.missing,
+        entry.family,
+        entry.unit,
+        sentence_zh=entry.sentence_zh,
+        missing_zh=entry.missing_zh,
+    )
+
+
+def _last_days(last: timedelta | None) -> int:
+    return 0 if last is None else _whole_days(last, least=1)
 
 
 def _whole_days(span: timedelta, *, least: int) -> int:

@@ -1,157 +1,217 @@
-"""From a feature set to what has to be tallied: selections, edges of windows, slots, and the arithmetic after.
+"""From a feature set to what has to be tallied: selections of events, windows, operators, breadth.
 
-A plan is made once for a feature set and the kinds of a log, and used for every bucket and every request.
+A plan is made once for a feature set and used for every bucket and every request. It is plain numbers: the kernel
+(`features.tally`) fills a row of cells by it, and the plan's program (`features.program`) turns cells into columns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.expressions import WINDOWED, Arithmetic, Constant, Expression, OfCutoff, Statistic, Tally
-from features.language import FeatureSet
+from features.expressions import (
+    Additive,
+    Age,
+    Breadth,
+    Chosen,
+    End,
+    Hours,
+    Latest,
+    OfDays,
+    Tally,
+    Variety,
+    Window,
+    tallies,
+)
+from features.feature_set import FeatureSet
+from features.operators import Operator, known
+from features.program import Program, make_program
+from features.user_events import Wanted
 
-STATISTICS = tuple(Statistic)
-DECAY_DAYS = 4096  # beyond eleven years of age a decayed event weighs nothing that a half-life in use would show
+ADDITIVES = (Additive.COUNT, Additive.TOTAL, Additive.VALUED, Additive.DURING)  # those that are sums over days
+ACTIVE_DAYS, MAXIMUM = -1, -2  # in place of an additive: what the active days themselves tell
+VARIETIES = tuple(Variety)
+EVER = -1  # in place of an edge
+HOURS_PER_WEEK = 168
+BOUNDS, DAYS, VALUES = 1, 2, 4  # what a selection needs beside sums: bounds of the value, counts by day, single values
+
+Table = NDArray[np.int64]
+Thing = TypeVar("Thing")
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """Take one window of one statistic from the tallies: slots `[start, stop)`."""
+class Measure:
+    """What a selection takes for the value of an event: its own value, or a property as a number or as a category."""
 
-    start: int
-    stop: int
-    largest: bool  # the largest of the slots instead of their sum
-
-
-@dataclass(frozen=True, slots=True)
-class Combine:
-    """Apply an operator to the results of two earlier steps."""
-
-    operator: str
-    left: int
-    right: int
-
-
-Step = Read | Combine | Constant | OfCutoff
+    property: str = ""
+    among: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plan:
-    """What the kernel tallies and how the columns follow from it.
+    """What the kernel tallies; every table is `[entries, fields]`, and a cell is a place in a row of tallies."""
 
-    `slots[statistic, selection]` is the first slot of that tally, -1 where it is not needed; a windowed
-    statistic has one slot for each of `len(edges) + 1` spans of age, the others have one.
-    """
+    choices: tuple[Chosen, ...]  # the events of each selection
+    measures: tuple[Measure, ...]  # the first is the event's own value
+    dimensions: tuple[str, ...]  # the properties that breadth is counted of; the first is the kind
+    selections: Table  # measure, first additive, end of additives, first edge, end of edges
+    bounds: NDArray[np.float64]  # of each selection: least, below; NaN where there is none
+    looks: NDArray[np.int64]  # of each selection: BOUNDS, DAYS and VALUES added up
+    additives: Table  # what (place in ADDITIVES), mask
+    edges: NDArray[np.int64]  # ages in days; each selection's from the oldest to 0
+    masks: NDArray[np.bool_]  # hours of the week from Monday midnight [masks, 168]
+    timezones: tuple[str, ...]  # of each mask
+    windows: Table  # selection, additive, newer edge, older edge, cell
+    ages: Table  # selection, 1 for the oldest event, cell
+    calls: Table  # selection, operator, cell
+    numbers: NDArray[np.float64]  # the parameter of each call
+    operators: tuple[Operator, ...]
+    trackers: Table  # selection, dimension
+    varieties: Table  # tracker, what (place in VARIETIES), days (0: ever), cell
+    latest: Table  # selection, cell
+    program: Program
 
-    selections: tuple[tuple[str, ...], ...]  # kinds of each selection; empty means all
-    edges: tuple[int, ...]  # ages in days at which a window starts or ends, ascending
-    half_lives: tuple[int, ...]
-    slots: NDArray[np.int64]  # statistics (decayed: one for each half-life) x selections
-    blank: NDArray[np.float64]  # a row of tallies before the first event
-    span_of_day: NDArray[np.int64]  # age in whole days -> index of its span; the last entry stands for all older
-    decay: NDArray[np.float64]  # half-lives x DECAY_DAYS weights by age in whole days
-    steps: tuple[Step, ...]
-    columns: tuple[int, ...]  # the step that yields each feature
+    @property
+    def wanted(self) -> Wanted:
+        """What must be read of events beside user, time, kind and value."""
+        named = {measure.property for measure in self.measures} | set(self.dimensions)
+        return Wanted(properties=tuple(sorted(named - {""})))
 
-    def selections_of(self, kind_names: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each kind of a log the selections that it counts for, as offsets and indices."""
-        chosen = [[i for i, kinds in enumerate(self.selections) if not kinds or name in kinds] for name in kind_names]
-        offsets = np.cumsum([0, *map(len, chosen)], dtype=np.int64)
-        return offsets, np.array([i for row in chosen for i in row], dtype=np.int64)
+    def members(self, kind_names: Sequence[str]) -> NDArray[np.bool_]:
+        """For each kind of a log and each selection whether its events are chosen: `[kinds, selections]`."""
+        rows = [[chosen.covers(kind) for chosen in self.choices] for kind in kind_names]
+        return np.array(rows, dtype=np.bool_).reshape(len(kind_names), len(self.choices))
 
 
 def make_plan(features: FeatureSet) -> Plan:
-    """The plan of a feature set; equal sub-expressions are computed once."""
-    tallies = _tallies(features)
-    selections = tuple(sorted({tally.kinds for tally in tallies}))
-    edges = tuple(
-        sorted({edge for tally in tallies for edge in (tally.ago, tally.ago + tally.last) if tally.last or edge} - {0})
-    )
-    half_lives = tuple(sorted({tally.half_life for tally in tallies} - {0}))
-    slots, blank = _slots(tallies, selections, half_lives, spans=len(edges) + 1)
-    steps, columns = _steps(features, selections, edges, half_lives, slots)
-    oldest = edges[-1] if edges else 0
+    """The plan of a feature set; equal sub-expressions are computed once.
+
+    Raises `BadInput` when it names an operator that is not known here.
+    """
+    found = _unique(tally for feature in features for tally in tallies(feature.expression))
+    cells = {tally: cell for cell, tally in enumerate(found)}
+    readings = _unique((tally.chosen, _measure(tally)) for tally in found)
+    measures = _unique([Measure(), *(measure for _, measure in readings)])
+    masks = _unique(window.during for window in found if isinstance(window, Window) and window.during is not None)
+    place = {tally: readings.index((tally.chosen, _measure(tally))) for tally in found}
+    selections = [_Selection([tally for tally in found if place[tally] == s], masks) for s in range(len(readings))]
+    additives = np.cumsum([0, *(len(each.additives) for each in selections)])
+    edges = np.cumsum([0, *(len(each.edges) for each in selections)])
+    breadths = [tally for tally in found if isinstance(tally, Breadth)]
+    dimensions = _unique(["", *(tally.by for tally in breadths)])
+    trackers = _unique((place[tally], dimensions.index(tally.by)) for tally in breadths)
+    calls = [tally for tally in found if isinstance(tally, OfDays)]
+    operators = _unique(tally.operator for tally in calls)
     return Plan(
-        selections=selections,
-        edges=edges,
-        half_lives=half_lives,
-        slots=slots,
-        blank=blank,
-        span_of_day=np.searchsorted(np.array(edges, dtype=np.int64), np.arange(oldest + 1), side="right").astype(
-            np.int64
+        choices=tuple(chosen for chosen, _ in readings),
+        measures=measures,
+        dimensions=dimensions,
+        selections=_table(
+            [
+                (measures.index(measure), *additives[s : s + 2], *edges[s : s + 2])
+                for s, (_, measure) in enumerate(readings)
+            ],
+            fields=5,
         ),
-        decay=_decay(half_lives),
-        steps=steps,
-        columns=columns,
+        bounds=np.array([_bounds(chosen) for chosen, _ in readings], dtype=np.float64).reshape(-1, 2),
+        looks=np.array([each.looks for each in selections], dtype=np.int64),
+        additives=_table([entry for each in selections for entry in each.additives], fields=2),
+        edges=np.array([edge for each in selections for edge in each.edges], dtype=np.int64),
+        masks=np.array([_mask(hours) for hours in masks], dtype=np.bool_).reshape(-1, HOURS_PER_WEEK),
+        timezones=tuple(hours.timezone for hours in masks),
+        windows=_table(
+            [
+                (s, *window, cells[tally])
+                for s, each in enumerate(selections)
+                for tally, window in each.windows(first_edge=int(edges[s]))
+            ],
+            fields=5,
+        ),
+        ages=_table(
+            [(place[tally], tally.end is End.FIRST, cells[tally]) for tally in found if isinstance(tally, Age)],
+            fields=3,
+        ),
+        calls=_table([(place[tally], operators.index(tally.operator), cells[tally]) for tally in calls], fields=3),
+        numbers=np.array([tally.number for tally in calls], dtype=np.float64),
+        operators=tuple(known(name) for name in operators),
+        trackers=_table(trackers, fields=2),
+        varieties=_table(
+            [
+                (
+                    trackers.index((place[tally], dimensions.index(tally.by))),
+                    VARIETIES.index(tally.what),
+                    tally.last,
+                    cells[tally],
+                )
+                for tally in breadths
+            ],
+            fields=4,
+        ),
+        latest=_table([(place[tally], cells[tally]) for tally in found if isinstance(tally, Latest)], fields=2),
+        program=make_program([feature.expression for feature in features], cells),
     )
 
 
-def row_of(tally: Tally, half_lives: tuple[int, ...]) -> int:
-    """The row of `Plan.slots` that holds a tally's statistic."""
-    if tally.statistic is Statistic.DECAYED:
-        return len(STATISTICS) - 1 + half_lives.index(tally.half_life)
-    return STATISTICS.index(tally.statistic)
+class _Selection:
+    """What is summed up of one selection's events, and over which windows."""
+
+    def __init__(self, found: Sequence[Tally], masks: Sequence[Hours]) -> None:
+        self._windows = [tally for tally in found if isinstance(tally, Window)]
+        self._masks = masks
+        self.additives = _unique(self._additive(window) for window in self._windows if window.what in ADDITIVES)
+        ages = {window.ago for window in self._windows} | {_oldest(window) for window in self._windows if window.last}
+        self.edges = sorted(ages | {0}, reverse=True)  # 0 is always the last: all that the cutoff has seen
+
+        values = any(isinstance(each, Latest) or getattr(each, "what", None) is Additive.MAXIMUM for each in found)
+        self.looks = (
+            BOUNDS * any(each.chosen.bounded for each in found)
+            + DAYS * any(isinstance(each, OfDays) for each in found)
+            + VALUES * values
+        )
+
+    def windows(self, *, first_edge: int) -> Iterable[tuple[Window, tuple[int, int, int]]]:
+        """Each window with its additive, newer edge and older edge."""
+        for window in self._windows:
+            newer = first_edge + self.edges.index(window.ago)
+            older = first_edge + self.edges.index(_oldest(window)) if window.last else EVER
+            yield window, (self._place(window), newer, older)
+
+    def _place(self, window: Window) -> int:
+        if window.what is Additive.ACTIVE_DAYS:
+            return ACTIVE_DAYS
+        return MAXIMUM if window.what is Additive.MAXIMUM else self.additives.index(self._additive(window))
+
+    def _additive(self, window: Window) -> tuple[int, int]:
+        mask = -1 if window.during is None else self._masks.index(window.during)
+        return ADDITIVES.index(window.what), mask
 
 
-def _tallies(features: FeatureSet) -> list[Tally]:
-    found = {part for feature in features for part in feature.expression.parts() if isinstance(part, Tally)}
-    return sorted(found, key=lambda tally: (tally.kinds, tally.statistic, tally.last, tally.ago, tally.half_life))
+def _oldest(window: Window) -> int:
+    return window.ago + window.last
 
 
-def _slots(
-    tallies: Iterable[Tally], selections: tuple[tuple[str, ...], ...], half_lives: tuple[int, ...], *, spans: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    slots = np.full((len(STATISTICS) - 1 + len(half_lives), len(selections)), -1, dtype=np.int64)
-    blank: list[float] = []
-    for tally in tallies:
-        place = row_of(tally, half_lives), selections.index(tally.kinds)
-        if slots[place] < 0:
-            slots[place] = len(blank)
-            blank += [_nothing(tally.statistic)] * (spans if tally.statistic in WINDOWED else 1)
-    return slots, np.array(blank, dtype=np.float64)
+def _measure(tally: Tally) -> Measure:
+    return Measure(tally.chosen.measure, tally.among if isinstance(tally, Latest) else ())
 
 
-def _nothing(statistic: Statistic) -> float:
-    missing = {Statistic.MAXIMUM, Statistic.LAST, Statistic.FIRST, Statistic.GAP_LONGEST, Statistic.GAP_NEWEST}
-    return np.nan if statistic in missing else 0.0
+def _bounds(chosen: Chosen) -> tuple[float, float]:
+    return (
+        np.nan if chosen.least is None else chosen.least,
+        np.nan if chosen.below is None else chosen.below,
+    )
 
 
-def _decay(half_lives: tuple[int, ...]) -> NDArray[np.float64]:
-    ages = np.arange(DECAY_DAYS, dtype=np.float64)
-    return np.array([np.exp2(-ages / half_life) for half_life in half_lives], dtype=np.float64).reshape(-1, DECAY_DAYS)
+def _mask(hours: Hours) -> NDArray[np.bool_]:
+    mask = np.zeros((7, 24), dtype=np.bool_)
+    mask[slice(*hours.weekdays), slice(*hours.hours)] = True
+    return mask.reshape(HOURS_PER_WEEK)
 
 
-def _steps(
-    features: FeatureSet,
-    selections: tuple[tuple[str, ...], ...],
-    edges: tuple[int, ...],
-    half_lives: tuple[int, ...],
-    slots: NDArray[np.int64],
-) -> tuple[tuple[Step, ...], tuple[int, ...]]:
-    place: dict[Step, int] = {}
-
-    def step_of(expression: Expression) -> int:
-        match expression:
-            case Tally():
-                first = int(slots[row_of(expression, half_lives), selections.index(expression.kinds)])
-                step: Step = _read(expression, first, edges)
-            case Arithmetic(operator, left, right):
-                step = Combine(operator, step_of(left), step_of(right))
-            case Constant() | OfCutoff():
-                step = expression
-            case _:
-                raise TypeError(f"{expression!r} is not an expression of the language")
-        return place.setdefault(step, len(place))
-
-    columns = tuple(step_of(feature.expression) for feature in features)
-    return tuple(place), columns
+def _unique(things: Iterable[Thing]) -> tuple[Thing, ...]:
+    return tuple(dict.fromkeys(things))
 
 
-def _read(tally: Tally, first: int, edges: tuple[int, ...]) -> Read:
-    if tally.statistic not in WINDOWED:
-        return Read(first, first + 1, largest=False)
-    start = edges.index(tally.ago) + 1 if tally.ago else 0
-    stop = edges.index(tally.ago + tally.last) + 1 if tally.last else len(edges) + 1
-    return Read(first + start, first + stop, largest=tally.statistic is Statistic.MAXIMUM)
+def _table(rows: Sequence[tuple[int, ...]], *, fields: int) -> Table:
+    return np.array(rows, dtype=np.int64).reshape(len(rows), fields)

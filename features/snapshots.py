@@ -2,18 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import FeatureSet
-from features.matrix import columns
+from features.feature_set import FeatureSet
 from features.plan import Plan, make_plan
-from features.tally import tally
-from features.user_events import UserEvents
+from features.tally import features_of
+from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import Interval, to_microseconds
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Bucketed(Protocol):
     def buckets(self) -> int:
         """How many buckets there are."""
 
-    def read_bucket(self, bucket: int) -> UserEvents:
+    def read_bucket(self, bucket: int, wanted: Wanted = NOTHING_MORE) -> UserEvents:
         """The events of the users of one bucket."""
 
 
@@ -42,9 +41,10 @@ class Population:
     activity: tuple[str, ...]
     look_back: timedelta
 
-    def eligible(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.bool_]:
-        """Which of the `n` users were active in `[cutoff - look_back, cutoff)`."""
-        return events.active_in(Interval(cutoff - self.look_back, cutoff), kinds=self.activity)
+    def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
+        """Which of the `n` users were active in `[cutoff - look_back, cutoff)`, `as_known` as far as was known then."""
+        span = Interval(cutoff - self.look_back, cutoff)
+        return events.active_in(span, kinds=self.activity, known_before=cutoff if as_known else None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,35 +96,101 @@ def build(
     *,
     cutoffs: Sequence[datetime],
     population: Population,
+    as_known: bool = False,
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> Snapshots:
-    """The features of the population at each cutoff; memory beside the result is bounded by `workers` buckets."""
+    """The features of the population at each cutoff; memory beside the result is bounded by `workers` buckets.
+
+    `as_known` reads only what had been received before each cutoff.
+    """
     plan = make_plan(features)
 
     def of_bucket(events: UserEvents) -> Snapshots:
-        return of_events(events, plan, features.names, cutoffs=cutoffs, population=population)
+        return of_events(events, plan, features.names, cutoffs=cutoffs, population=population, as_known=as_known)
 
-    return stack(map_buckets(log, of_bucket, workers=workers, on_progress=on_progress), names=features.names)
+    wanted = wanted_by(plan, as_known=as_known)
+    pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
+    return in_population(stack(pieces, names=features.names), plan)
+
+
+def wanted_by(plan: Plan, *, as_known: bool) -> Wanted:
+    """What must be read of each event to carry out a plan."""
+    return replace(plan.wanted, received=as_known)
 
 
 def of_events(
-    events: UserEvents, plan: Plan, names: tuple[str, ...], *, cutoffs: Sequence[datetime], population: Population
+    events: UserEvents,
+    plan: Plan,
+    names: tuple[str, ...],
+    *,
+    cutoffs: Sequence[datetime],
+    population: Population,
+    as_known: bool = False,
 ) -> Snapshots:
-    """The snapshots of these users only; the same bits as when they are part of a whole log."""
-    chosen = [np.flatnonzero(population.eligible(events, cutoff=cutoff)) for cutoff in cutoffs]
+    """The snapshots of these users only; the same bits as when they are part of a whole log.
+
+    What is relative to the population is not so yet: `in_population` makes it so when all users are together.
+    """
+    eligible = [population.eligible(events, cutoff=cutoff, as_known=as_known) for cutoff in cutoffs]
+    chosen = [np.flatnonzero(each) for each in eligible]
     rows = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
     moments = np.repeat(
         np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64), [len(c) for c in chosen]
     )
-    matrix = columns(plan, tally(events, plan, rows=rows, cutoffs=moments), cutoffs=moments)
+    matrix = features_of(events, plan, rows=rows, cutoffs=moments, as_known=as_known)
     return Snapshots(np.array(events.user_ids, dtype=object)[rows], moments, names, matrix)
 
 
-def of_user(events: UserEvents, plan: Plan, *, cutoff: datetime) -> NDArray[np.float64]:
-    """The features `[1, features]` of the first user in `events`, whether or not in the population."""
+def of_user(
+    events: UserEvents, plan: Plan, *, cutoff: datetime, as_known: bool = False, fifths: "Fifths | None" = None
+) -> NDArray[np.float64]:
+    """The features `[1, features]` of the first user in `events`, whether or not in the population.
+
+    Where he stands in the population is read from `fifths`, and is missing without them.
+    """
     moment = np.array([to_microseconds(cutoff)], dtype=np.int64)
-    return columns(plan, tally(events, plan, rows=np.zeros(1, dtype=np.int64), cutoffs=moment), cutoffs=moment)
+    row = features_of(events, plan, rows=np.zeros(1, dtype=np.int64), cutoffs=moment, as_known=as_known)
+    for place, column in enumerate(plan.program.relative.tolist()):
+        row[:, column] = np.nan if fifths is None else fifths.of(row[:, column], place)
+    return row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fifths:
+    """Where the fifths of a population end: `edges[relative features, 4]` at one cutoff."""
+
+    edges: NDArray[np.float64]
+
+    @classmethod
+    def among(cls, values: NDArray[np.float64]) -> "Fifths":
+        """The fifths of the columns `[n, relative features]`: observed values, the inverse of their distribution."""
+        shares = np.arange(1, 5) / 5
+        columns = [column[~np.isnan(column)] for column in values.T]
+        edges = [
+            np.quantile(column, shares, method="inverted_cdf") if len(column) else np.full(4, np.nan)
+            for column in columns
+        ]
+        return cls(np.array(edges, dtype=np.float64).reshape(-1, 4))
+
+    def of(self, values: NDArray[np.float64], place: int) -> NDArray[np.float64]:
+        """The fifth of each value of a column, 1 to 5; missing stays missing."""
+        fifths = 1.0 + np.searchsorted(self.edges[place], values, side="left")
+        return np.where(np.isnan(values), np.nan, fifths)
+
+
+def in_population(snapshots: Snapshots, plan: Plan) -> Snapshots:
+    """The same with everything that is relative to the population counted against all rows of its cutoff."""
+    relative = plan.program.relative
+    if not len(relative) or not len(snapshots):
+        return snapshots
+    matrix = snapshots.matrix.copy()
+    for cutoff in np.unique(snapshots.cutoffs):
+        rows = np.flatnonzero(snapshots.cutoffs == cutoff)
+        fifths = Fifths.among(matrix[np.ix_(rows, relative)])
+        for place, column in enumerate(relative.tolist()):
+            matrix[rows, column] = fifths.of(matrix[rows, column], place)
+    return replace(snapshots, matrix=matrix)
 
 
 def stack(pieces: Sequence[Snapshots], *, names: tuple[str, ...]) -> Snapshots:
@@ -139,7 +205,12 @@ def stack(pieces: Sequence[Snapshots], *, names: tuple[str, ...]) -> Snapshots:
 
 
 def map_buckets(
-    log: Bucketed, function: Callable[[UserEvents], Result], *, workers: int = 1, on_progress: OnProgress | None = None
+    log: Bucketed,
+    function: Callable[[UserEvents], Result],
+    *,
+    wanted: Wanted = NOTHING_MORE,
+    workers: int = 1,
+    on_progress: OnProgress | None = None,
 ) -> list[Result]:
     """The function's results over all buckets, in bucket order.
 
@@ -147,7 +218,7 @@ def map_buckets(
     """
 
     def of_bucket(bucket: int) -> Result:
-        return function(log.read_bucket(bucket))
+        return function(log.read_bucket(bucket, wanted))
 
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures = [pool.submit(of_bucket, bucket) for bucket in range(log.buckets)]

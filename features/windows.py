@@ -170,6 +170,19 @@ def local_to_utc(local: NDArray[np.int64], *, timezone: str) -> NDArray[np.int64
     return local - offsets[np.searchsorted(starts, local, side="right") - 1]
 
 
+def zone_changes(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """From which microsecond UTC on which offset in microseconds holds in a zone; the first holds for ever before.
+
+    >>> starts, offsets = zone_changes("Asia/Shanghai")
+    >>> int(offsets[-1]) // 3_600_000_000
+    8
+    """
+    local, offsets = _offsets(timezone)
+    starts = local.copy()
+    starts[1:] -= np.maximum(offsets[1:], offsets[:-1])  # `_offsets` counts a skipped and a doubled hour to the old
+    return starts, offsets
+
+
 @lru_cache(maxsize=8)
 def _offsets(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """From which local microsecond on which offset from UTC holds; the first holds for ever before."""

@@ -1,0 +1,41 @@
+"""Operators as machine code that the kernel calls by address: one dispatch for all, and nothing is compiled twice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from features.operators import ActiveDays
+
+_ACTIVE_DAYS: Any = numba.types.NamedTuple(  # Any here and below: Numba ships no types
+    (numba.int64[::1], numba.float64[::1], numba.float64[::1], numba.int64, numba.float64, numba.float64), ActiveDays
+)
+_SIGNATURE: Any = numba.float64(_ACTIVE_DAYS)
+_ALIVE: list[Any] = []  # machine code is freed with the object that compiled it
+
+
+def address_of(function: Callable[[ActiveDays], float]) -> int:
+    """The address of a compiled operator; compiled once, then kept on disk."""
+    dispatcher = numba.njit(_SIGNATURE, cache=True, nogil=True, error_model="numpy")(function)
+    _ALIVE.append(dispatcher)
+    compiled = dispatcher.overloads[_SIGNATURE.args]
+    return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
+
+
+@intrinsic
+def call_operator(_context: Any, address: Any, active: Any) -> Any:
+    """Call the operator at an address, by Numba's own convention for calls between compiled functions."""
+
+    def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
+        kind = context.call_conv.get_function_type(_SIGNATURE.return_type, _SIGNATURE.args)
+        function = builder.inttoptr(arguments[0], kind.as_pointer())
+        status, answer = context.call_conv.call_function(
+            builder, function, _SIGNATURE.return_type, _SIGNATURE.args, arguments[1:]
+        )
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return answer
+
+    return _SIGNATURE.return_type(address, active), generate

@@ -1,0 +1,181 @@
+"""A feature set: named columns with their sentences; printable, comparable, and fingerprinted."""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from string import Formatter
+from typing import Any, Self
+
+from features.errors import BadInput
+from features.expressions import Breadth, Expression, Latest, OfDays, Window, categories, tallies
+from features.expressions_json import from_json, to_json
+from features.formula import formula
+
+LANGUAGE_VERSION = 2  # part of every fingerprint: raise it when an operator comes to mean something else
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A named column: what it is, how it reads, and which family of reasons it belongs to."""
+
+    name: str
+    expression: Expression
+    sentence: str
+    missing: str
+    family: str
+    unit: str = ""
+    sentence_zh: str = ""
+    missing_zh: str = ""
+
+    def says(self, value: float, language: str = "en") -> str:
+        """The sentence with the user's own value in it, in `en` or `zh`; in English where there is no other.
+
+        >>> from features.language import events, feature_set
+        >>> feature_set(seen=events().days_since_last().says("last seen {:.0f} days ago"))["seen"].says(3.2)
+        'last seen 3 days ago'
+        """
+        if math.isnan(value):
+            missing = self.missing_zh if language == "zh" and self.missing_zh else self.missing
+            return missing or f"nothing yet for {self.name.replace('_', ' ')}"
+        shown = self.categories[int(value)] if self.categories else value + 0.0  # + 0.0 turns a negative zero into zero
+        return self._sentence(language).format(shown)
+
+    @property
+    def pattern(self) -> str:
+        """The sentence with an N where a user's own value will stand.
+
+        >>> from features.language import events, feature_set
+        >>> feature_set(share=events().weekend_share().says("{:.0%} at weekends"))["share"].pattern
+        'N % at weekends'
+        """
+        return _pattern(self.sentence)
+
+    @property
+    def pattern_zh(self) -> str:
+        """The same in Simplified Chinese; empty where nobody wrote it."""
+        return _pattern(self.sentence_zh)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The texts that the numbers 0, 1, 2 … stand for; none when the column is an ordinary number."""
+        return categories(self.expression)
+
+    @property
+    def formula(self) -> str:
+        """The expression as one would write it."""
+        return formula(self.expression)
+
+    @property
+    def window_days(self) -> int | None:
+        """How many days it looks back; `None` for the whole history, 0 when it reads no events."""
+        spans = [_window(tally) for tally in tallies(self.expression)]
+        return None if None in spans else max((span for span in spans if span is not None), default=0)
+
+    def _sentence(self, language: str) -> str:
+        return self.sentence_zh if language == "zh" and self.sentence_zh else self.sentence
+
+
+@dataclass(frozen=True, repr=False)
+class FeatureSet:
+    """Features in column order; printable, comparable, and fingerprinted."""
+
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The column names in order."""
+        return tuple(feature.name for feature in self.features)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A name that changes whenever a column's name, order or meaning does; sentences do not count."""
+        meaning = [[feature.name, to_json(feature.expression)] for feature in self.features]
+        canonical = json.dumps([LANGUAGE_VERSION, meaning], sort_keys=True, separators=(",", ":"))
+        return "fs-" + hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of event that any feature names."""
+        return frozenset(
+            kind for feature in self.features for tally in tallies(feature.expression) for kind in tally.chosen.kinds
+        )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def __iter__(self) -> Iterator[Feature]:
+        return iter(self.features)
+
+    def __getitem__(self, name: str) -> Feature:
+        return self._by_name[name]
+
+    def __add__(self, other: "FeatureSet") -> "FeatureSet":
+        """Both sets' columns; raises `BadInput` when they share a name."""
+        shared = sorted(set(self.names) & set(other.names))
+        if shared:
+            raise BadInput(f"two feature sets both have {', '.join(shared)}; rename one of each.")
+        return FeatureSet(self.features + other.features)
+
+    def __repr__(self) -> str:
+        """A line a feature: its name and its formula."""
+        width = max(map(len, self.names), default=0)
+        lines = [f"  {feature.name:<{width}}  {feature.formula}" for feature in self.features]
+        return "\n".join([f"<FeatureSet {self.fingerprint}: {len(self)} features", *lines]) + ">"
+
+    @cached_property
+    def _by_name(self) -> dict[str, Feature]:
+        return {feature.name: feature for feature in self.features}
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Plain JSON that `from_json` reads back."""
+        return {
+            "language": LANGUAGE_VERSION,
+            "fingerprint": self.fingerprint,
+            "features": [_feature_to_json(feature) for feature in self.features],
+        }
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Self:  # Any: JSON
+        """The set that `to_json` wrote; raises `BadInput` when its fingerprint does not match its features."""
+        built = cls(tuple(_feature_from_json(entry) for entry in document["features"]))
+        if built.fingerprint != document["fingerprint"]:
+            raise BadInput(
+                f"the features' fingerprint is {built.fingerprint}, the document says {document['fingerprint']}: "
+                "it was edited or comes from another version; train again with this one."
+            )
+        return built
+
+
+_TEXTS = ("name", "sentence", "missing", "family", "unit", "sentence_zh", "missing_zh")
+
+
+def _feature_to_json(feature: Feature) -> dict[str, Any]:  # Any: JSON
+    return {**{name: getattr(feature, name) for name in _TEXTS}, "expression": to_json(feature.expression)}
+
+
+def _feature_from_json(entry: dict[str, Any]) -> Feature:  # Any: JSON
+    return Feature(expression=from_json(entry["expression"]), **{name: entry[name] for name in _TEXTS})
+
+
+def _pattern(sentence: str) -> str:
+    pieces = Formatter().parse(sentence)
+    return "".join(
+        literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
+    )
+
+
+def _window(tally: Expression) -> int | None:
+    """The days that a tally looks back; none for all."""
+    match tally:
+        case Window(last=last, ago=ago) if last:
+            return last + ago
+        case Breadth(last=last) if last:
+            return last
+        case OfDays("active_weeks" | "weekly_slope" | "peak_week" | "weeks_since_peak", _, weeks):
+            return int(weeks) * 7
+        case Latest():
+            return None
+    return None

@@ -1,0 +1,274 @@
+"""Operators: what can be said of the days on which a user was active, one small function each.
+
+    @operator(family="cadence", unit="days")
+    def shortest_gap(active):
+        '''The fewest days from one active day to the next.'''
+        return np.diff(active.days).min() if len(active.days) > 1 else np.nan
+
+The answer is a number, NaN for missing. A function is compiled by Numba, so it may use NumPy and nothing of ours; it is
+compiled when it is first planned with, kept on disk, and never compiled during a request. Every operator that is
+registered is held to the laws of features by `tests/laws`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import BadInput
+
+
+class ActiveDays(NamedTuple):
+    """What an operator sees of a user: the days with chosen events before the cutoff, at least one."""
+
+    days: NDArray[np.int64]  # their numbers, ascending: a day's age is `today - 1 - day`
+    counts: NDArray[np.float64]  # events on each
+    totals: NDArray[np.float64]  # sum of the values on each
+    today: int  # the number of the day that begins at the cutoff
+    silence: float  # days since the newest event
+    number: float  # the parameter given in the language
+
+
+Function = Callable[[ActiveDays], float]
+
+OPERATORS: "dict[str, Operator]" = {}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A function of active days, with what its answer is; `nothing` is the answer where there was no active day."""
+
+    function: Function
+    family: str
+    unit: str
+    nothing: float = field(default=np.nan)
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.function.__name__
+
+    @cached_property
+    def address(self) -> int:
+        """Where the compiled function lies in memory, for the kernel to call."""
+        from features.compiled import address_of  # noqa: PLC0415 - Numba costs a second that the language need not pay
+
+        return address_of(self.function)
+
+
+def operator(*, family: str, unit: str, nothing: float = np.nan) -> Callable[[Function], Function]:
+    """Register a function of active days under its name, for `Selection.days_say`."""
+
+    def register(function: Function) -> Function:
+        OPERATORS[function.__name__] = Operator(function, family, unit, nothing)
+        return function
+
+    return register
+
+
+def known(name: str) -> Operator:
+    """The operator of this name; raises `BadInput` when no file that was loaded defines it."""
+    if name not in OPERATORS:
+        raise BadInput(
+            f"{name!r} is not an operator that is known here; expected one of {', '.join(sorted(OPERATORS))}, "
+            "or load the file that defines it (--features FILE)."
+        )
+    return OPERATORS[name]
+
+
+@operator(family="cadence", unit="days")
+def mean_gap(active: ActiveDays) -> float:
+    """The mean days from one active day to the next; missing with fewer than two active days."""
+    return (active.days[-1] - active.days[0]) / (len(active.days) - 1) if len(active.days) > 1 else np.nan
+
+
+@operator(family="cadence", unit="days")
+def gap_spread(active: ActiveDays) -> float:
+    """The standard deviation (population formula) of the gaps; missing with fewer than two active days."""
+    if len(active.days) == 1:
+        return np.nan
+    squares = 0.0
+    for place in range(1, len(active.days)):
+        squares += float((active.days[place] - active.days[place - 1]) ** 2)
+    mean = (active.days[-1] - active.days[0]) / (len(active.days) - 1)
+    return np.sqrt(max(0.0, squares / (len(active.days) - 1) - mean * mean))
+
+
+@operator(family="cadence", unit="days")
+def longest_gap(active: ActiveDays) -> float:
+    """The most days from one active day to the next; missing with fewer than two active days."""
+    longest = np.nan
+    for place in range(1, len(active.days)):
+        gap = float(active.days[place] - active.days[place - 1])
+        if not longest >= gap:
+            longest = gap
+    return longest
+
+
+@operator(family="cadence", unit="days")
+def newest_gap(active: ActiveDays) -> float:
+    """The days between the two newest active days; missing with fewer than two active days."""
+    return float(active.days[-1] - active.days[-2]) if len(active.days) > 1 else np.nan
+
+
+@operator(family="cadence", unit="days")
+def gap_quantile(active: ActiveDays) -> float:
+    """The gap that a share `number` of the gaps does not exceed: an observed gap, the inverse of their distribution."""
+    if len(active.days) == 1:
+        return np.nan
+    gaps = np.sort(active.days[1:] - active.days[:-1])
+    place = int(np.ceil(active.number * len(gaps))) - 1
+    return float(gaps[min(max(place, 0), len(gaps) - 1)])
+
+
+@operator(family="cadence", unit="share")
+def longer_gaps(active: ActiveDays) -> float:
+    """The share of the gaps that were at least as long as the present silence, 0 to 1."""
+    if len(active.days) == 1:
+        return np.nan
+    longer = 0.0
+    for place in range(1, len(active.days)):
+        if float(active.days[place] - active.days[place - 1]) >= active.silence:
+            longer += 1.0
+    return longer / (len(active.days) - 1)
+
+
+@operator(family="cadence", unit="days", nothing=0.0)
+def current_streak(active: ActiveDays) -> float:
+    """Active days in a row up to the last full day before the cutoff; 0 when that day was silent."""
+    streak = 0
+    while streak < len(active.days) and active.days[len(active.days) - 1 - streak] == active.today - 1 - streak:
+        streak += 1
+    return float(streak)
+
+
+@operator(family="cadence", unit="days", nothing=0.0)
+def longest_streak(active: ActiveDays) -> float:
+    """The most active days in a row."""
+    longest = streak = 1
+    for place in range(1, len(active.days)):
+        streak = streak + 1 if active.days[place] == active.days[place - 1] + 1 else 1
+        longest = max(longest, streak)
+    return float(longest)
+
+
+@operator(family="cadence", unit="weeks", nothing=0.0)
+def active_weeks(active: ActiveDays) -> float:
+    """In how many of the last `number` weeks, counted back from the cutoff, there was an event."""
+    weeks, newest = 0.0, -1.0
+    for place in range(len(active.days) - 1, -1, -1):
+        week = float((active.today - 1 - active.days[place]) // 7)
+        if week >= active.number:
+            break
+        if week != newest:
+            weeks, newest = weeks + 1.0, week
+    return weeks
+
+
+@operator(family="cadence", unit="weeks", nothing=0.0)
+def week_streak(active: ActiveDays) -> float:
+    """How many weeks in a row, counted back from the cutoff, had an event."""
+    streak = 0
+    for place in range(len(active.days) - 1, -1, -1):
+        week = (active.today - 1 - active.days[place]) // 7
+        if week > streak:
+            break
+        if week == streak:
+            streak += 1
+    return float(streak)
+
+
+@operator(family="trend", unit="events a week")
+def weekly_slope(active: ActiveDays) -> float:
+    """The least-squares slope of the weekly counts over the last `number` weeks; above 0 means growing."""
+    middle, slope, squares = (active.number - 1.0) / 2.0, 0.0, 0.0
+    for place in range(len(active.days) - 1, -1, -1):
+        week = float((active.today - 1 - active.days[place]) // 7)
+        if week >= active.number:
+            break
+        slope += (middle - week) * active.counts[place]
+    squares = active.number * (active.number * active.number - 1.0) / 12.0
+    return slope / squares if squares > 0.0 else np.nan
+
+
+@operator(family="trend", unit="events", nothing=0.0)
+def peak_week(active: ActiveDays) -> float:
+    """The most events in one of the last `number` weeks, counted back from the cutoff."""
+    most, inside, week = 0.0, 0.0, -1
+    for place in range(len(active.days) - 1, -1, -1):
+        here = (active.today - 1 - active.days[place]) // 7
+        if here >= active.number:
+            break
+        inside = inside + active.counts[place] if here == week else active.counts[place]
+        week = here
+        most = max(most, inside)
+    return most
+
+
+@operator(family="trend", unit="weeks")
+def weeks_since_peak(active: ActiveDays) -> float:
+    """How many weeks ago the busiest of the last `number` weeks was; of equal ones the newest."""
+    most, inside, week, peak = 0.0, 0.0, -1, np.nan
+    for place in range(len(active.days) - 1, -1, -1):
+        here = (active.today - 1 - active.days[place]) // 7
+        if here >= active.number:
+            break
+        inside = inside + active.counts[place] if here == week else active.counts[place]
+        week = here
+        if inside > most:
+            most, peak = inside, float(here)
+    return peak
+
+
+@operator(family="lifecycle", unit="events", nothing=0.0)
+def early_count(active: ActiveDays) -> float:
+    """The events of the first `number` days, from the day of the first one."""
+    early = 0.0
+    for place in range(len(active.days)):
+        if active.days[place] >= active.days[0] + active.number:
+            break
+        early += active.counts[place]
+    return early
+
+
+@operator(family="lifecycle", unit="days", nothing=0.0)
+def early_active_days(active: ActiveDays) -> float:
+    """The active days among the first `number` days, from the day of the first event."""
+    early = 0.0
+    for place in range(len(active.days)):
+        if active.days[place] >= active.days[0] + active.number:
+            break
+        early += 1.0
+    return early
+
+
+@operator(family="lifecycle", unit="value", nothing=0.0)
+def early_total(active: ActiveDays) -> float:
+    """The values of the first `number` days, from the day of the first event, added up."""
+    early = 0.0
+    for place in range(len(active.days)):
+        if active.days[place] >= active.days[0] + active.number:
+            break
+        early += active.totals[place]
+    return early
+
+
+@operator(family="frequency", unit="events", nothing=0.0)
+def decayed_count(active: ActiveDays) -> float:
+    """The count with every event's weight halved each `number` days of age."""
+    weight = 0.0
+    for place in range(len(active.days) - 1, -1, -1):
+        weight += active.counts[place] * np.exp2(-(active.today - 1 - active.days[place]) / active.number)
+    return weight
+
+
+@operator(family="money", unit="value", nothing=0.0)
+def decayed_total(active: ActiveDays) -> float:
+    """The sum of the values with every one's weight halved each `number` days of age."""
+    weight = 0.0
+    for place in range(len(active.days) - 1, -1, -1):
+        weight += active.totals[place] * np.exp2(-(active.today - 1 - active.days[place]) / active.number)
+    return weight
