@@ -1,50 +1,129 @@
-"""A generated event log with the skew of real ones: few heavy users, many light ones, a few common kinds."""
+"""A generated event log with the skew of real ones: few heavy users, many light ones, a few common kinds, visits.
 
+    python -m benchmarks.features.generate events.parquet --events 50000000 --users 500000 --kinds 40
+
+It is written in pieces, so that memory does not grow with the number of events.
+"""
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from features.windows import to_microseconds, utc
+from benchmarks.features.subject import END, START
+from features.windows import to_microseconds
 
-START = utc("2025-01-01")
-END = utc("2026-01-01")
+# fmt: off
 KINDS = (
-    "visit",
-    "search",
-    "purchase",
-    "return",
-    "message",
-    "login",
-    "share",
-    "review",
-    "ticket",
-    "coupon",
-    "call",
-    "survey",
+    "visit", "search", "purchase", "return", "message", "login", "share", "review", "ticket", "coupon", "call",
+    "survey", "view", "like", "follow", "comment", "upload", "download", "invite", "join", "leave", "pause", "resume",
+    "upgrade", "downgrade", "refund", "payment", "failure", "error", "complaint", "delivery", "pickup", "booking",
+    "cancellation", "checkin", "checkout", "play", "skip", "save", "quiz",
 )
-_VALUED = ("purchase", "return", "coupon")
+# fmt: on
+MOST_KINDS = len(KINDS)
+_VALUED = np.array([kind in {"purchase", "return", "coupon", "refund", "payment"} for kind in KINDS])
+_PIECE = 1_000_000  # events drawn and written at once
+_VISIT = 4  # events of a visit, on average
+_SKEW = 0.7  # the exponent of Zipf's law
+_HOUR = 3_600_000_000
 
 
-def write_events(path: Path, *, events: int, users: int, seed: int = 0) -> None:
-    """Write `events` rows of `users` Zipf-distributed users over one year to a Parquet file, in no order."""
-    random = np.random.default_rng(seed)
-    weight = 1.0 / np.arange(1, users + 1) ** 0.7
-    user = random.choice(users, size=events, p=weight / weight.sum())
-    common = 1.0 / np.arange(1, len(KINDS) + 1)
-    kind = random.choice(len(KINDS), size=events, p=common / common.sum())
-    year = to_microseconds(END) - to_microseconds(START)
-    left_at = random.uniform(0.2, 1.3, size=users)[user]  # a share of the users goes silent during the year
-    moment = to_microseconds(START) + (random.random(events) * np.minimum(left_at, 1.0) * year).astype(np.int64)
-    value = np.round(random.lognormal(3.0, 1.0, size=events), 2)
-    names = pa.array([f"user-{number:07}" for number in range(users)])
-    table = pa.table(
-        {
-            "user_id": names.take(pa.array(user)),
-            "time": pa.array(moment - moment % 1_000_000, pa.timestamp("us", tz="UTC")),
-            "event": pa.array(KINDS).take(pa.array(kind)),
-            "value": pa.array(value, mask=~np.isin(kind, [KINDS.index(name) for name in _VALUED])),
-        }
-    )
-    pq.write_table(table, path)
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a log is."""
+
+    events: int
+    users: int
+    kinds: int = 12
+    seed: int = 0
+
+
+SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("time", pa.timestamp("us", tz="UTC")),
+        ("event", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+
+
+def write_events(path: Path, shape: Shape) -> None:
+    """Write the events, in no order of time or user, to one Parquet file."""
+    with pq.ParquetWriter(path, SCHEMA) as writer, ThreadPoolExecutor(max_workers=1) as pool:
+        written = pool.submit(lambda: None)
+        for piece in _pieces(shape):
+            written.result()  # one piece is drawn while the one before is written
+            written = pool.submit(writer.write_table, piece)
+        written.result()
+
+
+def write_csv(source: Path, target: Path, *, events: int) -> None:
+    """Write the first events of a Parquet file as CSV."""
+    with pyarrow.csv.CSVWriter(target, SCHEMA) as writer:
+        for piece in pq.ParquetFile(source).iter_batches(min(_PIECE, events)):
+            writer.write_batch(piece.slice(0, events))
+            events -= len(piece)
+            if events <= 0:
+                break
+
+
+def _pieces(shape: Shape) -> Iterator[pa.Table]:
+    random = np.random.default_rng(shape.seed)
+    names = pa.array([f"user-{number:08}" for number in range(shape.users)])
+    left = np.minimum(0.2 + 1.6 * random.random(shape.users), 1.0)  # half of the users go silent during the log
+    common = 1.0 / np.arange(1, shape.kinds + 1)
+    steps = np.cumsum(common / common.sum())[:-1]
+    for start in range(0, shape.events, _PIECE):
+        yield _piece(random, min(_PIECE, shape.events - start), names, left, steps)
+
+
+def _piece(random: np.random.Generator, events: int, names: pa.Array, left: np.ndarray, steps: np.ndarray) -> pa.Table:
+    lengths = random.geometric(1 / _VISIT, size=events)  # at least one each, so that there are visits enough
+    visits = int(np.searchsorted(np.cumsum(lengths), events)) + 1
+    visit = np.repeat(np.arange(visits), lengths[:visits])[:events]
+    user = _users(random, visits, len(names))
+    span = to_microseconds(END) - to_microseconds(START) - _HOUR
+    begun = to_microseconds(START) + (random.random(visits) * left[user] * span).astype(np.int64)
+    moment = begun[visit] + random.integers(0, _HOUR, size=events)
+    kind = np.searchsorted(steps, random.random(events))
+    value = np.round(np.exp(random.standard_normal(events, dtype=np.float32) + 3.0).astype(np.float64), 2)
+    columns = [
+        names.take(pa.array(user[visit])),
+        pa.array(moment - moment % 1_000_000, SCHEMA.field("time").type),
+        pa.array(KINDS).take(pa.array(kind)),
+        pa.array(value, mask=~_VALUED[kind]),
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def _users(random: np.random.Generator, count: int, users: int) -> np.ndarray:
+    """Zipf's law for a bounded number of users, by the inverse of its continuous form: quicker than a table."""
+    power = 1.0 - _SKEW
+    drawn = ((users + 1.0) ** power - 1.0) * random.random(count) + 1.0
+    return np.minimum(drawn ** (1.0 / power), users).astype(np.int64) - 1
+
+
+def main() -> None:
+    """Write a log, and the first of its events as CSV."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--users", type=int, default=20_000)
+    parser.add_argument("--kinds", type=int, default=12, choices=range(1, MOST_KINDS + 1), metavar="KINDS")
+    parser.add_argument("--csv-events", type=int, default=0, help="so many of them beside it as CSV")
+    options = parser.parse_args()
+    write_events(options.path, Shape(options.events, options.users, options.kinds))
+    if options.csv_events:
+        write_csv(options.path, options.path.with_suffix(".csv"), events=options.csv_events)
+
+
+if __name__ == "__main__":
+    main()

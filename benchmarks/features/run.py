@@ -1,162 +1,212 @@
-"""Ingest and snapshots on a generated log, beside the same features in Polars, in one run.
+"""How fast and in how much memory events become features, beside other tools, in one run.
 
-    python -m benchmarks.features.run --events 5000000 --users 50000
+    python -m benchmarks.features.run --events 20000000 --peers duckdb polars pandas featuretools tsfresh
 
-Each measurement is its own process, so that peak memory and processor time are its own; the results of both sides
-are compared before any figure is printed.
+Each measurement is its own process; the rows of all sides at one cutoff, and their sums at many, are compared before
+a figure is printed. All sides read the log's own files, with a warm page cache unless a line says cold.
+`--scale 5 50 200` adds a table of logs with so many million events.
 """
 
 import argparse
-import json
-import resource
+import math
+import os
+import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from benchmarks.features.environment import python_of
+from benchmarks.features.measure import Bench, Failed, Figure, evict
+from benchmarks.features.prepare import describe, generate
+from benchmarks.features.scale import print_scale
+from benchmarks.features.subject import SAMPLES, cutoffs, names
+from benchmarks.features.tables import Ratio, Row, print_ratios, print_row, print_rows
 
-from benchmarks.features.generate import END, write_events
+_STEPS = {
+    "duckdb": {"duckdb": "DuckDB, from the events", "duckdb-days": "DuckDB, days added up once"},
+    "polars": {"polars": "Polars, from the events", "polars-days": "Polars, days added up once"},
+    "pandas": {"pandas": "pandas, days added up once"},
+    "featuretools": {"featuretools": "Featuretools, 1 % of the users"},
+    "tsfresh": {"tsfresh": "tsfresh minimal, 0.1 % of the users"},
+}
+_BEST_OF = ("duckdb", "duckdb-days", "polars", "polars-days", "pandas")
+_TOLERANCE = 1e-9
 
-LOOK_BACK_DAYS = 91
-_WORKERS = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """What one measurement took."""
-
-    wall: float  # seconds
-    processor: float  # seconds of user and system time
-    peak: float  # resident gigabytes
-
-    def line(self, name: str, *, events: int, peer: "Figure | None" = None) -> str:
-        """A row of the table."""
-        ratio = f"{self.wall / peer.wall:6.2f} x {self.processor / peer.processor:6.2f} x" if peer else ""
-        return (
-            f"{name:<34}{self.wall:8.2f}{self.processor:10.2f}{events / self.wall / 1e6:12.2f}{self.peak:9.2f}  {ratio}"
-        )
+Figures = dict[tuple[str, int], Figure]  # by step and number of cutoffs
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     options = _options()
-    if options.step:
-        _print_step(options)
+    system = (
+        f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
+    )
+    print(f"{system}\nstart-up is the CPU of starting and importing; cores is CPU through wall after that; ~ is scaled")
+    with _folder(options.folder) as folder:
+        _print_all(Bench(folder, options.repeat, options.patience), options)
+    print_scale(options)
+
+
+def _print_all(bench: Bench, options: argparse.Namespace) -> None:
+    users = options.users or max(options.events // 100, 1)
+    csv = min(options.events, options.csv_events)
+    generate(bench, events=options.events, users=users, kinds=options.kinds, csv_events=csv)
+    ingest, ingest_csv = bench.once("ingest"), bench.once("ingest-csv")
+    log = describe(bench)
+    print_rows(
+        f"{options.events:,} events, {users:,} users, {options.kinds} kinds",
+        [Row("ingest Parquet", ingest, options.events), Row(f"ingest CSV, {csv:,} events", ingest_csv, csv)],
+    )
+    figures = _measured(bench, options, log)
+    _print_fresh(bench)
+    print_ratios([*_ratios(figures, options.cutoffs), *_ingest_ratios(ingest, ingest_csv, options, csv)])
+
+
+def _measured(bench: Bench, options: argparse.Namespace, log: dict[str, Any]) -> Figures:
+    samples = bench.once("samples").told
+    figures: Figures = {}
+    print_rows(f"snapshots, {len(names())} features", [])
+    figures["floor", 1] = bench.measure("floor")
+    print_row(Row("floor: DuckDB, count and sum of each user", figures["floor", 1], options.events))
+    for count in options.cutoffs:
+        _measure_ours(bench, figures, count, options.events, log)
+        for peer in options.peers:
+            for step, title in _STEPS[peer].items():
+                if count == 1 or peer not in SAMPLES:
+                    _measure_peer(bench, figures, step, count, options, title, samples)
+    return figures
+
+
+def _measure_ours(bench: Bench, figures: Figures, count: int, events: int, log: dict[str, Any]) -> None:
+    moments = cutoffs(count)
+    if count == 1:
+        evict(log["files"])
+        print_row(Row("Holdfast, 1 cutoff, cold", bench.once("hundred", moments), events))
+    found = figures["hundred", count] = bench.measure("hundred", moments, keep=count == 1)
+    print_row(Row(f"Holdfast, {_cutoffs(count)}", found, events * count, f"{found.told['rows']:,} rows"))
+    found = figures["catalogue", count] = bench.measure("catalogue", moments)
+    print_row(Row(f"Holdfast, {_cutoffs(count)}, catalogue of {found.told['columns']}", found, events * count))
+
+
+def _measure_peer(
+    bench: Bench,
+    figures: Figures,
+    step: str,
+    count: int,
+    options: argparse.Namespace,
+    title: str,
+    samples: dict[str, int],
+) -> None:
+    name, moments = f"{title}, {_cutoffs(count)}", cutoffs(count)
+    try:
+        python = python_of(step, cache=options.cache) if step in SAMPLES else sys.executable
+        found = bench.measure(step, moments, keep=count == 1, python=python)
+        note = _compared(bench, step) if count == 1 else _sums_compared(found, figures["hundred", count])
+    except Failed as failure:
+        if count == 1 or (step, 1) not in figures:
+            print(f"{name:<46}left out: {failure}", flush=True)
+            return
+        found, note = bench.extrapolated(step, moments, one=figures[step, 1]), "scaled from 3 cutoffs"
+    except subprocess.CalledProcessError:
+        print(f"{name:<46}left out: its environment could not be made", flush=True)
         return
-    with tempfile.TemporaryDirectory() as folder:
-        _compare(Path(folder), events=options.events, users=options.users)
+    if step in SAMPLES:
+        found = found.times(options.events / samples[step])
+        note += f"; scaled from {samples[step]:,} events"
+    figures[step, count] = found
+    print_row(Row(name, found, options.events * count, note))
 
 
-def _compare(folder: Path, *, events: int, users: int) -> None:
-    write_events(folder / "events.parquet", events=events, users=users)
-    _write_csv(folder)
-    print(f"{events:,} events, {users:,} users, {_WORKERS} workers, 96 features\n")
-    print(f"{'':<34}{'wall s':>8}{'CPU s':>10}{'M events/s':>12}{'peak GB':>9}  wall and CPU against Polars")
-    print(_measure("ingest-csv", folder)[0].line("ingest CSV", events=events))
-    print(_measure("ingest", folder)[0].line("ingest Parquet", events=events))
-    for count in (1, 12):
-        polars, theirs = _measure("polars", folder, cutoffs=count)
-        ours, mine = _measure("snapshots", folder, cutoffs=count)
-        _check_equal(mine, theirs)
-        print(polars.line(f"Polars, {count} cutoffs", events=events * count))
-        print(ours.line(f"Holdfast snapshots, {count} cutoffs", events=events * count, peer=polars))
-    print("\nBoth matrices were equal (relative 1e-9). M events/s counts every event once for each cutoff.")
+def _compared(bench: Bench, step: str) -> str:
+    told = bench.compare(step)
+    return f"{told['columns']} columns x {told['rows']:,} users equal (worst {told['worst']:.0e})"
 
 
-def _measure(step: str, folder: Path, *, cutoffs: int = 1) -> tuple[Figure, dict[str, Any]]:  # Any: JSON
-    command = [sys.executable, "-m", "benchmarks.features.run", "--step", step, "--folder", str(folder)]
-    finished = subprocess.run([*command, "--cutoffs", str(cutoffs)], check=True, capture_output=True, text=True)
-    told = json.loads(finished.stdout.splitlines()[-1])
-    return Figure(told["wall"], told["processor"], told["peak"]), told["result"]
+def _sums_compared(theirs: Figure, ours: Figure) -> str:
+    """Sums of the columns without missing values, over all users and cutoffs."""
+    if theirs.told["rows"] != ours.told["rows"]:
+        raise Failed(f"{theirs.told['rows']:,} rows, ours are {ours.told['rows']:,}")
+    pairs = [(a, b) for a, b in zip(ours.told["sums"], theirs.told["sums"], strict=True) if not math.isnan(a)]
+    worst = max(abs(a - b) / max(abs(a), abs(b), 1.0) for a, b in pairs)
+    if worst > _TOLERANCE:
+        raise Failed(f"sums differ by {worst:.1e}")
+    return f"sums of {len(pairs)} columns equal (worst {worst:.0e})"
 
 
-def _print_step(options: argparse.Namespace) -> None:
-    step = _STEPS[options.step]
-    cutoffs = [END - timedelta(days=30 * back) for back in range(options.cutoffs)][::-1]
-    started, used = time.perf_counter(), time.process_time()
-    result = step(Path(options.folder), cutoffs)
-    wall, processor = time.perf_counter() - started, time.process_time() - used
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(json.dumps({"wall": wall, "processor": processor, "peak": peak, "result": result}))
+def _print_fresh(bench: Bench) -> None:
+    calls, process = bench.measure("fresh").told, bench.measure("fresh-process")
+    print(
+        f"\none fresh user, catalogue: median {calls['median']:.0f} us, p99 {calls['p99']:.0f} us "
+        f"over {calls['calls']:,} calls of {calls['events']} events (bar: median <= 1000 us)"
+    )
+    told = process.told
+    print(
+        f"a fresh process: {process.start_wall:.2f} s to start, {told['plan'] * 1e3:.0f} ms to plan, "
+        f"{told['read'] * 1e3:.0f} ms to read one user of the log, first answer {told['first'] * 1e3:.2f} ms, "
+        f"second {told['second'] * 1e3:.2f} ms"
+    )
 
 
-def _ingest(source: str, log: str) -> Callable[[Path, list[datetime]], dict[str, Any]]:
-    def step(folder: Path, _: list[datetime]) -> dict[str, Any]:
-        from features.ingest import ingest
-        from features.log import EventLog
-        from features.sources.mapping import Mapping
-
-        told = ingest(
-            EventLog.create(folder / log),
-            [str(folder / source)],
-            mapping=Mapping(),
-            quarantine=folder / "quarantine",
-            now=END + timedelta(days=1),
-        )
-        return {"accepted": told.accepted}
-
-    return step
-
-
-def _snapshots(folder: Path, cutoffs: list[datetime]) -> dict[str, Any]:
-    from benchmarks.features.subject import features
-    from features.log import EventLog
-    from features.snapshots import Population, build
-
-    population = Population(activity=(), look_back=timedelta(days=LOOK_BACK_DAYS))
-    found = build(EventLog.open(folder / "log"), features(), cutoffs=cutoffs, population=population, workers=_WORKERS)
-    newest = found.at(cutoffs[-1])
-    order = np.argsort(newest.users.astype(str))
-    return _digest(newest.users[order].tolist(), newest.matrix[order])
+def _ratios(figures: Figures, counts: list[int]) -> Iterator[Ratio]:
+    ours = {count: figures["hundred", count].work for count in counts}
+    many = max(counts)
+    if 1 in ours:
+        yield Ratio("one cutoff against the floor", ours[1] / figures["floor", 1].work, 4)
+    if 1 in ours and many > 1:
+        yield Ratio(f"{many} cutoffs against one", ours[many] / ours[1], 4)
+    for count, bar, bar_of_pandas in ((1, 2.5, 6), (many, 12, 40)):
+        found = {step: figures[step, count] for step in _BEST_OF if (step, count) in figures}
+        if found and (count == 1 or many > 1):
+            best = min(found, key=lambda step: found[step].work)
+            title = f"best peer ({best}) against ours, {_cutoffs(count)}"
+            yield Ratio(title, found[best].work / ours[count], bar, at_most=False)
+        if "pandas" in found and (count == 1 or many > 1):
+            yield Ratio(
+                f"pandas against ours, {_cutoffs(count)}", found["pandas"].work / ours[count], bar_of_pandas, False
+            )
+    if ("featuretools", 1) in figures:
+        yield Ratio("Featuretools against ours, 1 cutoff", figures["featuretools", 1].work / ours[1], 60, at_most=False)
+    for count in counts:
+        catalogue = figures["catalogue", count].work
+        yield Ratio(f"catalogue against the {len(names())} features, {_cutoffs(count)}", catalogue / ours[count], 3)
 
 
-def _polars(folder: Path, cutoffs: list[datetime]) -> dict[str, Any]:
-    from benchmarks.features.polars_peer import build
-
-    users, matrix = build(folder / "events.parquet", cutoffs=cutoffs, look_back_days=LOOK_BACK_DAYS)
-    return _digest(users, matrix)
+def _ingest_ratios(parquet: Figure, csv: Figure, options: argparse.Namespace, csv_events: int) -> Iterator[Ratio]:
+    yield Ratio("ingest from Parquet", _millions(parquet, options.events), 1, at_most=False, unit="M/s")
+    yield Ratio("ingest from CSV", _millions(csv, csv_events), 0.3, at_most=False, unit="M/s")
 
 
-def _digest(users: list[str], matrix: np.ndarray) -> dict[str, Any]:
-    known = np.nan_to_num(matrix, nan=-1.0)
-    rows = known @ np.cos(np.arange(known.shape[1]))  # a weight of its own for each column
-    return {"users": len(users), "first": users[:3], "rows": rows[:: max(1, len(rows) // 500)].tolist()}
+def _millions(figure: Figure, events: int) -> float:
+    return events / (figure.wall - figure.start_wall) / 1e6
 
 
-def _check_equal(mine: dict[str, Any], theirs: dict[str, Any]) -> None:
-    if (mine["users"], mine["first"]) != (theirs["users"], theirs["first"]):
-        raise SystemExit(f"the two sides chose other users: {mine['users']} and {theirs['users']}")
-    np.testing.assert_allclose(mine["rows"], theirs["rows"], rtol=1e-9, atol=1e-7)
+def _cutoffs(count: int) -> str:
+    return f"{count} cutoff" + "s" * (count > 1)
 
 
-def _write_csv(folder: Path) -> None:
-    import pyarrow.csv
-    import pyarrow.parquet as pq
-
-    pyarrow.csv.write_csv(pq.read_table(folder / "events.parquet"), folder / "events.csv")
-
-
-_STEPS = {
-    "ingest": _ingest("events.parquet", "log"),
-    "ingest-csv": _ingest("events.csv", "log-from-csv"),
-    "snapshots": _snapshots,
-    "polars": _polars,
-}
+@contextmanager
+def _folder(chosen: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=chosen) as folder:
+        yield Path(folder)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=5_000_000)
-    parser.add_argument("--users", type=int, default=50_000)
-    parser.add_argument("--cutoffs", type=int, default=1)
-    parser.add_argument("--folder", default="")
-    parser.add_argument("--step", choices=sorted(_STEPS))
+    parser.add_argument("--events", type=int, default=2_000_000)
+    parser.add_argument("--users", type=int, default=0, help="by default one for every hundred events")
+    parser.add_argument("--kinds", type=int, default=12, help="12 to 40")
+    parser.add_argument("--cutoffs", type=int, nargs="+", default=[1, 24], help="28 days apart")
+    parser.add_argument("--peers", nargs="*", choices=_STEPS, default=["duckdb", "polars", "pandas"])
+    parser.add_argument("--scale", type=int, nargs="*", default=[], metavar="MILLIONS", help="sizes of further logs")
+    parser.add_argument("--csv-events", type=int, default=5_000_000, help="at most so many are ingested from CSV")
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each measurement; the best counts")
+    parser.add_argument("--patience", type=float, default=600.0, help="seconds for one process of a peer")
+    parser.add_argument("--folder", type=Path, help="where the logs are written and removed again")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "holdfast-benchmarks")
     return parser.parse_args()
 
 
