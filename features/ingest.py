@@ -16,7 +16,7 @@ from features.quarantine import Quarantine
 from features.sources.ahead import ahead
 from features.sources.files import SourceFile, find
 from features.sources.mapping import Mapping
-from features.sources.tabular import read
+from features.sources.tabular import read, rows_about
 
 Progress = Callable[[str, int], None]  # the file being read, all rows read so far
 
@@ -52,6 +52,7 @@ def ingest(
     one file are two events, and a file read twice counts once.
     """
     files = find(sources, format=mapping.format)
+    log.make_room(sum(map(rows_about, files)))
     counted = _Counted(on_progress)
     with room_on_disk(quarantine), Quarantine(quarantine, now=now) as refused:
         tables = (_tables(file, mapping, counted, refused, now=now, stdin=stdin) for file in files)

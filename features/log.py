@@ -9,6 +9,7 @@ first to arrive wins.
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,17 +18,18 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from features.bucket_files import coded, first_of_each, order_of, taken, user_codes
-from features.commit import TABLE_SCHEMA, commit, file_name, room_on_disk
+from features.commit import BUCKETS, TABLE_SCHEMA, changed_meanwhile, commit, commit_rebucketed, file_name, room_on_disk
 from features.errors import BadInput, Damaged, NotReady
 from features.identity import bucket_of, column
 from features.reading import read_entries, read_events, read_events_of, read_rows
+from features.rebucket import EVENTS_A_BUCKET, FEWEST, all_rows, buckets_for, is_outgrown, is_small_for
 from features.staging import Finished, finish, finished, stage, staging_folder
 from features.summary import KindSummary, LogSummary, Tally, add_up, tally
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
+from features.vacuum import vacuum
 
 __all__ = ["Appended", "EventLog", "KindSummary", "LogSummary"]
 
-_BUCKETS = "holdfast.buckets"
 Result = TypeVar("Result")
 
 
@@ -44,17 +46,18 @@ class EventLog:
     """One version of the log; `append` and `compact` move it to the version that they leave."""
 
     def __init__(
-        self, path: Path, *, version: int, buckets: int, files: Sequence[tuple[Path, ...]], is_past: bool
+        self, path: Path, *, version: int, buckets: int, files: Sequence[tuple[Path, ...]], rows: int, is_past: bool
     ) -> None:
         """Meant for `create` and `open`; plain data only, so that a process pool can hand it on."""
         self.path = path
         self.version = version
         self.buckets = buckets
+        self.rows = rows  # in all files, what two of them have counted twice
         self._files = files
         self._is_past = is_past
 
     @classmethod
-    def create(cls, path: Path, *, buckets: int = 16) -> "EventLog":
+    def create(cls, path: Path, *, buckets: int = FEWEST) -> "EventLog":
         """A new, empty log, or the one that is there (with the buckets that it has)."""
         if not _is_log(path):
             with room_on_disk(path):
@@ -65,7 +68,7 @@ class EventLog:
                     mode="ignore",  # another process may have been quicker
                     partition_by=["bucket"],
                     description="Holdfast event log",
-                    configuration={_BUCKETS: str(buckets)},
+                    configuration={BUCKETS: str(buckets)},
                     raise_if_key_not_exists=False,
                 )
         return cls.open(path)
@@ -76,11 +79,18 @@ class EventLog:
         if not _is_log(path):
             raise NotReady(f"There is no event log at {path}. Import some events first: holdfast ingest FILE")
         table = _load(path, version)
-        buckets = table.metadata().configuration.get(_BUCKETS)
+        buckets = table.metadata().configuration.get(BUCKETS)
         if buckets is None:
             raise Damaged(f"The Delta table at {path} is not an event log of Holdfast: it names no number of buckets.")
-        files = _files_by_bucket(table, path, int(buckets))
-        return cls(path, version=table.version(), buckets=int(buckets), files=files, is_past=version is not None)
+        actions = pa.table(table.get_add_actions(flatten=True))
+        return cls(
+            path,
+            version=table.version(),
+            buckets=int(buckets),
+            files=_files_by_bucket(actions, path, int(buckets)),
+            rows=sum(actions["num_records"].to_pylist()),
+            is_past=version is not None,
+        )
 
     def append(self, batches: Iterable[pa.Table], *, source: str) -> Appended:
         """Add the events of one source; they are all there or none is. Without anything new the version stays."""
@@ -90,10 +100,13 @@ class EventLog:
         """Add several sources as one commit; `source` says in the table's history where they came from."""
         self._must_be_newest("append to")
         with room_on_disk(self.path), staging_folder(self.path) as folder:
-            staged = stage(sources, folder, buckets=self.buckets)
+            buckets = self.buckets
+            staged = stage(sources, folder, buckets=buckets)
             self._move_to_newest()
-            added = self._finish(staged, folder)
-            commit(self.path, added, note=source)
+            if self.buckets != buckets:
+                raise changed_meanwhile(self.path)
+            added = self._finish(staged, folder, self._files)
+            commit(self.path, added, note=source, buckets=buckets)
             self._move_to_newest()
         duplicates = sum(each.duplicates for each in added)
         return Appended(sum(each.rows for each in added), duplicates, self.version)
@@ -122,16 +135,31 @@ class EventLog:
             raise NotReady(f"The event log at {self.path} is empty. Import some events first: holdfast ingest FILE")
         return found
 
-    def compact(self) -> None:
-        """One file a bucket, each event once; the old files stay for readers of older versions."""
+    def make_room(self, events: int) -> None:
+        """More buckets, if the log is empty and so many events are on their way; a log with events is compacted."""
+        if not self.rows and is_small_for(events, buckets=self.buckets):
+            with staging_folder(self.path):
+                commit_rebucketed(self.path, [], version=self.version, buckets=buckets_for(events), replaced=[])
+            self._move_to_newest()
+
+    def compact(self, *, events_a_bucket: int = EVENTS_A_BUCKET) -> None:
+        """One file a bucket, each event once, in more buckets if the log has over four times as many events in each.
+
+        The old files stay for readers of older versions. Raises `Busy` when the log was changed meanwhile in a way
+        that cannot be reconciled; then nothing is changed and nothing lost.
+        """
         self._must_be_newest("compact")
         self._move_to_newest()
-        many = [bucket for bucket, files in enumerate(self._files) if len(files) > 1]
         with room_on_disk(self.path), staging_folder(self.path) as folder:
-            merged = [self._compacted(bucket, folder / file_name(self.version)) for bucket in many]
-            replaced = [path for bucket in many for path in self._files[bucket]]
-            commit(self.path, merged, note="compact", replaced=replaced)
+            if is_outgrown(self.rows, buckets=self.buckets, each=events_a_bucket):
+                self._rebucket(buckets_for(self.rows, each=events_a_bucket), folder)
+            else:
+                self._compact_buckets(folder)
             self._move_to_newest()
+
+    def vacuum(self, older_than: timedelta, now: datetime) -> int:
+        """Remove the files that no version of the last `older_than` (a day at least) names; returns how many."""
+        return vacuum(self.path, older_than=older_than, now=now)
 
     def _must_be_newest(self, verb: str) -> None:
         if self._is_past:
@@ -141,17 +169,29 @@ class EventLog:
 
     def _move_to_newest(self) -> None:
         newest = EventLog.open(self.path)
-        self.version, self._files = newest.version, newest.files
+        self.version, self.buckets, self.rows, self._files = newest.version, newest.buckets, newest.rows, newest.files
 
-    def _finish(self, staged: Sequence[Path], folder: Path) -> list[Finished]:
+    def _finish(self, staged: Sequence[Path], folder: Path, existing: Sequence[tuple[Path, ...]]) -> list[Finished]:
         def finish_bucket(bucket: int) -> Finished:
             target = folder / file_name(self.version + 1)
-            return finish(staged[bucket], bucket=bucket, existing=list(self._files[bucket]), target=target)
+            return finish(staged[bucket], bucket=bucket, existing=list(existing[bucket]), target=target)
 
         return _in_two_threads(finish_bucket, [bucket for bucket, path in enumerate(staged) if path.exists()])
 
     def _tally(self, bucket: int) -> Tally:
         return tally(self.read_bucket(bucket), read_entries(self._files[bucket]))
+
+    def _compact_buckets(self, folder: Path) -> None:
+        many = [bucket for bucket, files in enumerate(self._files) if len(files) > 1]
+        merged = [self._compacted(bucket, folder / file_name(self.version)) for bucket in many]
+        replaced = [path for bucket in many for path in self._files[bucket]]
+        commit(self.path, merged, note="compact", buckets=self.buckets, replaced=replaced)
+
+    def _rebucket(self, buckets: int, folder: Path) -> None:
+        staged = stage([all_rows(self._files)], folder, buckets=buckets)
+        written = self._finish(staged, folder, [()] * buckets)
+        replaced = [path for files in self._files for path in files]
+        commit_rebucketed(self.path, written, version=self.version, buckets=buckets, replaced=replaced)
 
     def _compacted(self, bucket: int, target: Path) -> Finished:
         rows = coded(read_rows(self._files[bucket]).combine_chunks())
@@ -192,9 +232,8 @@ def _newest(path: Path) -> int:
     return int(DeltaTable(path).version())
 
 
-def _files_by_bucket(table: DeltaTable, path: Path, buckets: int) -> tuple[tuple[Path, ...], ...]:
+def _files_by_bucket(actions: pa.Table, path: Path, buckets: int) -> tuple[tuple[Path, ...], ...]:
     """Each bucket's files, oldest first: their names begin with the version that they were written for."""
-    actions = pa.table(table.get_add_actions(flatten=True))
     files: list[list[Path]] = [[] for _ in range(buckets)]
     for name, bucket in zip(actions["path"].to_pylist(), actions["partition.bucket"].to_pylist(), strict=True):
         files[bucket].append(path / name)

@@ -60,6 +60,13 @@ def read_rows(paths: Sequence[Path], *, columns: list[str] | None = None) -> pa.
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
+def batches(path: Path) -> Iterator[pa.Table]:
+    """The rows of a file in pieces of bounded size, plain texts."""
+    with _opened(path) as file:
+        for batch in file.iter_batches(batch_size=1 << 18):
+            yield pa.Table.from_batches([batch]).cast(EVENT_SCHEMA)
+
+
 def read_events(paths: Sequence[Path], wanted: Wanted = NOTHING_MORE) -> UserEvents:
     """The events of a bucket; an event that several files hold counts once, as the first of them has it."""
     if len(paths) == 1:  # one file is without duplicates and sorted by the way it was written

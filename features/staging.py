@@ -25,6 +25,8 @@ from features.user_events import IntArray
 
 _SOURCE = pa.field("source", pa.int64(), nullable=False)  # occurrences of a content are numbered within a source
 _STAGED = EVENT_SCHEMA.append(_SOURCE)
+_ROWS_A_PIECE = 1 << 12  # that a bucket should get at once: smaller pieces cost more than their rows
+_MOST_ROWS = 1 << 20  # that wait in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +63,33 @@ def staging_folder(log: Path) -> Iterator[Path]:
 
 def stage(sources: Iterable[Iterable[pa.Table]], folder: Path, *, buckets: int) -> list[Path]:
     """Spill every row of every source to its bucket's file; returns the files, which are there only if needed."""
-    writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
-    try:
-        for number, batches in enumerate(sources):
-            for rows in batches:
-                _spill(rows, number, buckets=buckets, folder=folder, writers=writers)
-    finally:
-        for writer in writers.values():
-            writer.close()
+    room = min(max(1, buckets * _ROWS_A_PIECE), _MOST_ROWS)
+    waiting: list[pa.Table] = []
+    for number, batches in enumerate(sources):
+        for rows in batches:
+            waiting.append(rows.append_column(_SOURCE, pa.array(np.full(rows.num_rows, number))))
+            if sum(each.num_rows for each in waiting) >= room:
+                _spill(waiting, buckets=buckets, folder=folder)
+                waiting = []
+    _spill(waiting, buckets=buckets, folder=folder)
     return [_spilled(folder, bucket) for bucket in range(buckets)]
 
 
 def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> Finished:
     """Give a bucket's rows their ids, drop what is there twice or in the log already, and write the rest sorted."""
-    with pa.memory_map(str(staged)) as spilled:
-        rows = coded(pa.ipc.open_stream(spilled).read_all().combine_chunks())
-        may_repeat = bool(existing) or not _holds_no_repeats(rows)
+    rows = coded(_staged_rows(staged))
+    may_repeat = bool(existing) or not _holds_no_repeats(rows)
+    order, tied = order_by_time(rows)
+    rows = _with_ids(rows, twins_among=np.sort(order[tied]))
+    fresh = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
+    duplicates = rows.num_rows - len(fresh)
+    if not len(fresh):
+        return Finished(bucket, None, 0, duplicates)
+    if duplicates:
+        rows = taken(rows, fresh)
         order, tied = order_by_time(rows)
-        rows = _with_ids(rows, twins_among=np.sort(order[tied]))
-        fresh = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
-        duplicates = rows.num_rows - len(fresh)
-        if not len(fresh):
-            return Finished(bucket, None, 0, duplicates)
-        if duplicates:
-            rows = taken(rows, fresh)
-            order, tied = order_by_time(rows)
-        rows = taken(rows, settled(order, tied, rows))
-        return finished(rows, bucket=bucket, target=target, duplicates=duplicates)
+    rows = taken(rows, settled(order, tied, rows))
+    return finished(rows, bucket=bucket, target=target, duplicates=duplicates)
 
 
 def finished(rows: pa.Table, *, bucket: int, target: Path, duplicates: int = 0) -> Finished:
@@ -98,24 +100,30 @@ def finished(rows: pa.Table, *, bucket: int, target: Path, duplicates: int = 0) 
     return Finished(bucket, target, rows.num_rows, duplicates, *ends)
 
 
-def _spill(
-    rows: pa.Table, number: int, *, buckets: int, folder: Path, writers: dict[int, pa.ipc.RecordBatchStreamWriter]
-) -> None:
-    if not rows.num_rows:
+def _spill(waiting: list[pa.Table], *, buckets: int, folder: Path) -> None:
+    if not sum(rows.num_rows for rows in waiting):
         return
-    rows = rows.append_column(_SOURCE, pa.array(np.full(rows.num_rows, number))).combine_chunks()
+    rows = pa.concat_tables(waiting).combine_chunks()
     bucket_of_row = buckets_of(column(rows, "user_id"), buckets)
     counts = np.bincount(bucket_of_row, minlength=buckets)
     rows = taken(rows, np.argsort(bucket_of_row.astype(np.int16), kind="stable"))  # int16: a radix sort
     ends = np.cumsum(counts)
     for bucket in np.flatnonzero(counts).tolist():
-        if bucket not in writers:
-            writers[bucket] = pa.ipc.new_stream(str(_spilled(folder, bucket)), _STAGED)
-        writers[bucket].write_table(rows.slice(int(ends[bucket] - counts[bucket]), int(counts[bucket])))
+        with _spilled(folder, bucket).open("ab") as file, pa.ipc.new_stream(file, _STAGED) as piece:
+            piece.write_table(rows.slice(int(ends[bucket] - counts[bucket]), int(counts[bucket])))
 
 
 def _spilled(folder: Path, bucket: int) -> Path:
     return folder / f"bucket-{bucket}.arrow"
+
+
+def _staged_rows(path: Path) -> pa.Table:
+    """What was spilled for a bucket, piece after piece; files are not kept open between them, as there may be many."""
+    pieces = []
+    with pa.memory_map(str(path)) as file:
+        while file.tell() < file.size():
+            pieces.append(pa.ipc.open_stream(file).read_all())
+    return pa.concat_tables(pieces).combine_chunks()
 
 
 def _with_ids(rows: pa.Table, *, twins_among: IntArray) -> pa.Table:
