@@ -42,22 +42,21 @@ class Shape:
     events: int
     users: int
     kinds: int = 12
+    has_properties: bool = False  # a channel and a store with every event
     seed: int = 0
 
 
-SCHEMA = pa.schema(
-    [
-        ("user_id", pa.string()),
-        ("time", pa.timestamp("us", tz="UTC")),
-        ("event", pa.string()),
-        ("value", pa.float64()),
-    ]
-)
+_TIME = pa.timestamp("us", tz="UTC")
+_SCHEMA = pa.schema([("user_id", pa.string()), ("time", _TIME), ("event", pa.string()), ("value", pa.float64())])
+_PROPERTIES = {
+    "channel": pa.array(["web", "app", "phone", "store"]),
+    "store": pa.array([f"store-{number}" for number in range(40)]),
+}
 
 
 def write_events(path: Path, shape: Shape) -> None:
     """Write the events, in no order of time or user, to one Parquet file."""
-    with pq.ParquetWriter(path, SCHEMA) as writer, ThreadPoolExecutor(max_workers=1) as pool:
+    with pq.ParquetWriter(path, _schema(shape)) as writer, ThreadPoolExecutor(max_workers=1) as pool:
         written = pool.submit(lambda: None)
         for piece in _pieces(shape):
             written.result()  # one piece is drawn while the one before is written
@@ -67,12 +66,17 @@ def write_events(path: Path, shape: Shape) -> None:
 
 def write_csv(source: Path, target: Path, *, events: int) -> None:
     """Write the first events of a Parquet file as CSV."""
-    with pyarrow.csv.CSVWriter(target, SCHEMA) as writer:
-        for piece in pq.ParquetFile(source).iter_batches(min(_PIECE, events)):
+    parquet = pq.ParquetFile(source)
+    with pyarrow.csv.CSVWriter(target, parquet.schema_arrow) as writer:
+        for piece in parquet.iter_batches(min(_PIECE, events)):
             writer.write_batch(piece.slice(0, events))
             events -= len(piece)
             if events <= 0:
                 break
+
+
+def _schema(shape: Shape) -> pa.Schema:
+    return pa.schema([*_SCHEMA, *((name, pa.string()) for name in _PROPERTIES if shape.has_properties)])
 
 
 def _pieces(shape: Shape) -> Iterator[pa.Table]:
@@ -82,7 +86,11 @@ def _pieces(shape: Shape) -> Iterator[pa.Table]:
     common = 1.0 / np.arange(1, shape.kinds + 1)
     steps = np.cumsum(common / common.sum())[:-1]
     for start in range(0, shape.events, _PIECE):
-        yield _piece(random, min(_PIECE, shape.events - start), names, left, steps)
+        piece = _piece(random, min(_PIECE, shape.events - start), names, left, steps)
+        for name, texts in _PROPERTIES.items() if shape.has_properties else ():
+            chosen = (len(texts) * random.random(len(piece)) ** 2).astype(np.int64)
+            piece = piece.append_column(name, texts.take(pa.array(chosen)))
+        yield piece
 
 
 def _piece(random: np.random.Generator, events: int, names: pa.Array, left: np.ndarray, steps: np.ndarray) -> pa.Table:
@@ -97,18 +105,18 @@ def _piece(random: np.random.Generator, events: int, names: pa.Array, left: np.n
     value = np.round(np.exp(random.standard_normal(events, dtype=np.float32) + 3.0).astype(np.float64), 2)
     columns = [
         names.take(pa.array(user[visit])),
-        pa.array(moment - moment % 1_000_000, SCHEMA.field("time").type),
+        pa.array(moment - moment % 1_000_000, _TIME),
         pa.array(KINDS).take(pa.array(kind)),
         pa.array(value, mask=~_VALUED[kind]),
     ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+    return pa.Table.from_arrays(columns, schema=_SCHEMA)
 
 
 def _users(random: np.random.Generator, count: int, users: int) -> np.ndarray:
     """Zipf's law for a bounded number of users, by the inverse of its continuous form: quicker than a table."""
     power = 1.0 - _SKEW
     drawn = ((users + 1.0) ** power - 1.0) * random.random(count) + 1.0
-    return np.minimum(drawn ** (1.0 / power), users).astype(np.int64) - 1
+    return np.asarray(np.minimum(drawn ** (1.0 / power), users) - 1, dtype=np.int64)
 
 
 def main() -> None:
@@ -119,8 +127,9 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--kinds", type=int, default=12, choices=range(1, MOST_KINDS + 1), metavar="KINDS")
     parser.add_argument("--csv-events", type=int, default=0, help="so many of them beside it as CSV")
+    parser.add_argument("--properties", action="store_true", help="a channel and a store with every event")
     options = parser.parse_args()
-    write_events(options.path, Shape(options.events, options.users, options.kinds))
+    write_events(options.path, Shape(options.events, options.users, options.kinds, options.properties))
     if options.csv_events:
         write_csv(options.path, options.path.with_suffix(".csv"), events=options.csv_events)
 

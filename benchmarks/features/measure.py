@@ -106,6 +106,6 @@ def _answer(command: list[str], patience: float | None) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         raise Failed(f"not finished in {patience:.0f} s") from None
     if finished.returncode:
-        raise Failed((finished.stderr.strip() or f"exit {finished.returncode}").splitlines()[-1])
+        raise Failed(finished.stderr.strip() or f"exit {finished.returncode}")
     answer: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return answer

@@ -15,7 +15,8 @@ _EVENTS_PER_USER = 100
 def print_scale(options: argparse.Namespace) -> None:
     """A block of rows for each size; nothing when no size was asked for."""
     if options.scale:
-        print_rows("growth (bar: peak < 2 GB, M ev/s and CPU an event alike)", [])
+        print("\ngrowth: peak memory stays below 2 GB (bar), CPU an event stays alike", end="")
+        print_rows("", [])
     for millions in options.scale:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             _print_size(Bench(Path(folder), options.repeat, patience=None), millions, options)
@@ -23,7 +24,8 @@ def print_scale(options: argparse.Namespace) -> None:
 
 def _print_size(bench: Bench, millions: int, options: argparse.Namespace) -> None:
     events = millions * 1_000_000
-    generate(bench, events=events, users=events // _EVENTS_PER_USER, kinds=options.kinds)
+    users = events // _EVENTS_PER_USER
+    generate(bench, events=events, users=users, kinds=options.kinds, has_properties=options.properties)
     print_row(Row(f"{millions} M, ingest Parquet", bench.once("ingest"), events))
     (bench.folder / "events.parquet").unlink()  # the log is enough from here on
     log = describe(bench)
@@ -31,6 +33,6 @@ def _print_size(bench: Bench, millions: int, options: argparse.Namespace) -> Non
     for count in options.cutoffs:
         found = bench.measure("hundred", cutoffs(count))
         note = f"{found.work / events / count * 1e9:.0f} ns CPU an event and cutoff, {found.told['rows']:,} rows"
-        print_row(Row(f"{millions} M, {count} cutoffs", found, events * count, note))
+        print_row(Row(f"{millions} M, {count} cutoff" + "s" * (count > 1), found, events * count, note))
     found = bench.measure("catalogue", cutoffs(1))
-    print_row(Row(f"{millions} M, 1 cutoffs, catalogue", found, events))
+    print_row(Row(f"{millions} M, 1 cutoff, catalogue", found, events))

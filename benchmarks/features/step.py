@@ -5,9 +5,12 @@ import importlib
 import json
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.features.job import Job, Outcome, consumed
 
@@ -37,7 +40,7 @@ def main() -> None:
     options = _options()
     job = _job(options)
     module, name = STEPS[options.step]
-    function: Callable[[Job], Outcome] = getattr(importlib.import_module(module), name)
+    function: Callable[[Job], Outcome | Iterable[pa.Table]] = getattr(importlib.import_module(module), name)
     started = {"start_wall": time.perf_counter() - options.launched, "start_processor": _processor()}
     result = function(job)
     outcome = result if isinstance(result, Outcome) else consumed(result, job)
@@ -56,13 +59,10 @@ def _processor() -> float:
 def _peak() -> float:
     """The most resident memory so far, in gigabytes."""
     used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return max(used) / 1e6
+    return max(used) * 1024 / 1e9
 
 
 def _write(outcome: Outcome, path: Path) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     table = pa.concat_tables(outcome.kept)
     pq.write_table(table.set_column(0, "user_id", table["user_id"].cast(pa.string())), path)
 

@@ -68,8 +68,7 @@ def samples(job: Job) -> Outcome:
     events = {}
     for peer, ending in SAMPLES.items():
         chosen = f"select user_id, time, event, value from {_source(job)} where user_id like '%{ending}'"
-        duckdb.sql(f"copy ({chosen}) to '{job.sample(peer)}'")
-        events[peer] = duckdb.sql(f"select count(*) from '{job.sample(peer)}'").fetchall()[0][0]
+        events[peer] = duckdb.execute(f"copy ({chosen}) to '{job.sample(peer)}'").fetchall()[0][0]
     return Outcome(events)
 
 

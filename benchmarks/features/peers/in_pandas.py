@@ -83,7 +83,7 @@ def _windows(past: pd.DataFrame, cutoff: int, population: pd.Index) -> dict[str,
     totals = pd.DataFrame(spans).groupby("key", sort=False).sum()
     every = (population.to_numpy()[:, None] * len(WINDOWS) + np.arange(len(WINDOWS))).ravel()
     totals = totals.reindex(every, fill_value=0)
-    columns = {}
+    columns: dict[str, pd.Series] = {}
     for group in GROUPS:
         for letter, what in (("n", "count"), ("s", "total"), ("d", "active_days")):
             wide = totals[f"{letter}_{group}"].to_numpy(dtype="float64").reshape(-1, len(WINDOWS)).cumsum(axis=1)
