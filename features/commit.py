@@ -68,9 +68,7 @@ def commit_rebucketed(
     files = [each for each in written if each.path is not None]
     with _moved_in(log, files) as places:
         added, removed = _actions(files, places, replaced)
-        table = DeltaTable(log)
-        if table.version() != version:
-            raise changed_meanwhile(log)
+        table = DeltaTable(log, version=version)
         lines = [
             {"commitInfo": {"operation": "REBUCKET", "timestamp": _newest_time(log, places), "buckets": buckets}},
             {"metaData": _metadata(table, buckets)},

@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from features.bucket_files import coded, first_of_each, order_of, taken, user_codes
-from features.commit import BUCKETS, TABLE_SCHEMA, changed_meanwhile, commit, commit_rebucketed, file_name, room_on_disk
+from features.commit import BUCKETS, TABLE_SCHEMA, commit, commit_rebucketed, file_name, room_on_disk
 from features.errors import BadInput, Damaged, NotReady
 from features.identity import bucket_of, column
 from features.reading import read_entries, read_events, read_events_of, read_rows
@@ -103,8 +103,6 @@ class EventLog:
             buckets = self.buckets
             staged = stage(sources, folder, buckets=buckets)
             self._move_to_newest()
-            if self.buckets != buckets:
-                raise changed_meanwhile(self.path)
             added = self._finish(staged, folder, self._files)
             commit(self.path, added, note=source, buckets=buckets)
             self._move_to_newest()

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -164,6 +165,15 @@ def test_versions_of_the_last_days_stay_readable(log: EventLog) -> None:
     log.compact(events_a_bucket=2)
     assert log.vacuum(days(2), now=in_days(1.5)) == 0
     assert everything(EventLog.open(log.path, version=2)) == before
+
+
+def test_a_file_of_a_young_version_stays_however_old_it_is_itself(log: EventLog) -> None:
+    log.compact()
+    files = set(log.path.glob("bucket=*/*.parquet"))
+    for file in files:
+        os.utime(file, (0, 0))
+    assert log.vacuum(days(7), now=in_days(6)) == 0
+    assert set(log.path.glob("bucket=*/*.parquet")) == files
 
 
 def test_less_than_a_day_is_refused(log: EventLog) -> None:
