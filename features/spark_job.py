@@ -3,6 +3,7 @@
 import json
 import re
 import traceback
+import uuid
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -22,7 +23,6 @@ Task: TypeAlias = Callable[[int], Batches]  # a bucket's number -> what comes of
 OnDone: TypeAlias = Callable[[], None]  # called several times a second while the job runs
 
 _LOOK_AGAIN_SECONDS = 0.2
-_TAG = "holdfast"
 _SAYS = "holdfast-task-failed: "
 _SAID = re.compile(re.escape(_SAYS) + r"(\{.*\})")
 
@@ -42,14 +42,16 @@ def frame_of(session: "SparkSession", task: Task, *, buckets: int, columns: str)
 
 def collect(session: "SparkSession", frame: "DataFrame", *, meanwhile: OnDone | None = None) -> "Sequence[Row]":
     """The rows of a small frame. Ctrl-C stops the job; an error of ours in a task is raised here as it was there."""
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        future: Future[list[Row]] = pool.submit(_collect, session, frame)
+    tag = f"holdfast-{uuid.uuid4().hex}"
+    with ThreadPoolExecutor(max_workers=1) as pool:  # this thread stays free to hear Ctrl-C
+        future: Future[list[Row]] = pool.submit(_collect, session, frame, tag)
         try:
             while wait([future], timeout=_LOOK_AGAIN_SECONDS).not_done:
                 if meanwhile is not None:
                     meanwhile()
         except BaseException:
-            session.interruptTag(_TAG)
+            while wait([future], timeout=_LOOK_AGAIN_SECONDS).not_done:  # the job may not have begun yet
+                session.sparkContext.cancelJobsWithTag(tag)
             raise
     try:
         return future.result()
@@ -57,8 +59,8 @@ def collect(session: "SparkSession", frame: "DataFrame", *, meanwhile: OnDone | 
         raise _ours(error) from None  # Java's two hundred lines say nothing that a user can act on
 
 
-def _collect(session: "SparkSession", frame: "DataFrame") -> "list[Row]":
-    session.addTag(_TAG)
+def _collect(session: "SparkSession", frame: "DataFrame", tag: str) -> "list[Row]":
+    session.sparkContext.addJobTag(tag)
     return frame.collect()
 
 
