@@ -12,7 +12,7 @@ from features.events import EVENT_SCHEMA
 from features.identity import column
 from features.user_events import IntArray
 
-ROWS_PER_GROUP = 1 << 14  # small enough that one user is read in a millisecond, large enough to read all quickly
+ROWS_PER_GROUP = 1 << 15  # small enough that one user is read in a millisecond or two, large enough to read all quickly
 _READ_EVERY_TIME = ("user_id", "time", "event", "value")  # small as they are encoded, and unpacking took half the time
 _READ_SELDOM = ("event_id", "received_at", "properties.key_value.key", "properties.key_value.value")
 _COMPRESSION = dict.fromkeys(_READ_EVERY_TIME, "none") | dict.fromkeys(_READ_SELDOM, "zstd")
