@@ -1,0 +1,405 @@
+"""Features on disk: a folder of Parquet files, one a bucket, that appears whole, and goes on where it was interrupted.
+
+    snapshots/                  bucket-00000.parquet … and _manifest.json: what was asked for and which files there are
+    .snapshots.unfinished/      the same while it is being built; takes the name above in one step at the end
+
+Every file is written under another name first, and says inside which request and which bucket it belongs to.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from features.errors import BadInput, Busy, Damaged, NotReady
+from features.feature_set import FeatureSet
+from features.log import EventLog
+from features.plan import Plan, make_plan
+from features.pool import OnProgress, each
+from features.snapshots import Fifths, Population, of_events, stack, wanted_by
+from features.table import FeatureTable
+from features.windows import iso, span_microseconds, to_microseconds
+
+MANIFEST = "_manifest.json"  # Arrow, Spark and DuckDB pass over names that begin with _
+_FORMAT = 1
+_TAG = b"holdfast"  # where a file says what it belongs to
+_OPENLY = 0o755
+_SHOWN = 2  # texts of a list that a message names
+
+Edges = dict[int, Fifths]  # cutoff in microseconds → where the fifths of relative features end
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a folder holds, or is to hold: two builds of one request give the same bits."""
+
+    features: FeatureSet
+    cutoffs: tuple[datetime, ...]
+    population: Population
+    as_known: bool
+    log: str
+    log_version: int
+    buckets: int
+
+    @classmethod
+    def of(
+        cls,
+        log: EventLog,
+        features: FeatureSet,
+        *,
+        cutoffs: Sequence[datetime],
+        population: Population,
+        as_known: bool = False,
+    ) -> Self:
+        """The request for features of this version of the log."""
+        ordered = tuple(sorted(set(cutoffs)))
+        if not ordered:
+            raise BadInput("there is no cutoff to build features at; expected at least one.")
+        folder = str(log.path.absolute())
+        return cls(features, ordered, population, as_known, folder, log.version, log.buckets)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of its features."""
+        return make_plan(self.features)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:  # Any: JSON
+        """What makes it this request and no other."""
+        return {
+            "features": self.features.fingerprint,
+            "cutoffs": [iso(cutoff) for cutoff in self.cutoffs],
+            "population": population_to_json(self.population),
+            "as_known": self.as_known,
+            "log": self.log,
+            "log_version": self.log_version,
+            "buckets": self.buckets,
+        }
+
+    @property
+    def id(self) -> str:
+        """A name that changes with any of the facts."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a build left: `kept` of the files were there from a build that had been interrupted."""
+
+    folder: Path
+    rows: int
+    files: int
+    kept: int
+
+
+def write(
+    log: EventLog,
+    features: FeatureSet,
+    *,
+    cutoffs: Sequence[datetime],
+    population: Population,
+    target: Path,
+    as_known: bool = False,
+    workers: int = 2,
+    on_progress: OnProgress | None = None,
+) -> Written:
+    """Write the rows of `snapshots.build`, bit for bit, as a folder of Parquet files with a manifest.
+
+    The folder appears when all is done. After an interruption the same call goes on where that stopped; a folder that
+    is finished already is left as it is. Memory is bounded by `workers` buckets. Raises `BadInput` when the folder
+    holds something else, `Busy` when another process is writing it.
+    """
+    request = Request.of(log, features, cutoffs=cutoffs, population=population, as_known=as_known)
+    if _is_taken(target):
+        return _found(request, target)
+    draft = draft_of(target)
+    with _alone(draft):
+        if _is_taken(target):  # another process was quicker
+            return _found(request, target)
+        _begin(request, draft)
+        build = _Build(request, log, draft, workers)
+        kept = build.finished
+        files = build.run(on_progress)
+        _finish(request, draft, files, target)
+    return Written(target, sum(file["rows"] for file in files), len(files), kept)
+
+
+def read(target: Path) -> FeatureTable:
+    """The rows of a finished folder in memory, as `build` returns them.
+
+    Raises `NotReady` when there is none or it is not finished, `Damaged` when a file is missing or changed.
+    """
+    manifest = _manifest(target)
+    features = FeatureSet.from_json(manifest["features"])
+    pieces = [FeatureTable.from_arrow(_read(path), features) for path in _files(target, manifest)]
+    return FeatureTable.of(stack(pieces, names=features.names), features)
+
+
+def open_dataset(target: Path) -> ds.Dataset:
+    """A finished folder as an Arrow dataset, for what does not fit into memory; raises as `read`."""
+    return ds.dataset(_files(target, _manifest(target)), format="parquet")
+
+
+def draft_of(target: Path) -> Path:
+    """Where a folder grows before it is finished."""
+    return target.absolute().with_name(f".{target.absolute().name}.unfinished")
+
+
+def population_to_json(population: Population) -> dict[str, Any]:  # Any: JSON
+    """A population as plain JSON."""
+    return {
+        "activity": list(population.activity),
+        "look_back_microseconds": span_microseconds(population.look_back),
+    }
+
+
+class _Build:
+    """The work in a draft: first what is relative to the population, where features need it, then every bucket."""
+
+    def __init__(self, request: Request, log: EventLog, draft: Path, workers: int) -> None:
+        self._request = request
+        self._log = log
+        self._draft = draft
+        self._workers = workers
+        self._relative = self._of_relative()
+
+    @property
+    def finished(self) -> int:
+        """How many of the buckets' files are there."""
+        return sum(self._is_there("bucket", bucket, self._request) for bucket in range(self._request.buckets))
+
+    def run(self, on_progress: OnProgress | None) -> list[dict[str, Any]]:  # Any: JSON
+        """The entries of the manifest, once every file is there."""
+        buckets, passes = self._request.buckets, 1 if self._relative is None else 2
+        told = on_progress or _silent
+        edges: Edges = {}
+        if self._relative is not None:
+            first = partial(self._write, "relative", self._relative, {})
+            self._each("relative", self._relative, first, lambda done, _: told(done, passes * buckets))
+            edges = self._edges(self._relative)
+        done_before = (passes - 1) * buckets
+        last = partial(self._write, "bucket", self._request, edges)
+        self._each("bucket", self._request, last, lambda done, _: told(done_before + done, passes * buckets))
+        return [_entry(self._path("bucket", bucket)) for bucket in range(buckets)]
+
+    def _of_relative(self) -> Request | None:
+        """The request for those features alone that are relative to the population; none when there are none."""
+        places = self._request.plan.program.relative.tolist()
+        chosen = FeatureSet(tuple(self._request.features.features[place] for place in places))
+        return replace(self._request, features=chosen) if places else None
+
+    def _each(self, part: str, request: Request, work: Callable[[int], None], told: OnProgress) -> None:
+        missing = [b for b in range(request.buckets) if not self._is_there(part, b, request)]
+        there = request.buckets - len(missing)
+        each(work, missing, workers=self._workers, on_progress=lambda done, _: told(there + done, request.buckets))
+
+    def _write(self, part: str, request: Request, edges: Edges, bucket: int) -> None:
+        events = self._log.read_bucket(bucket, wanted_by(request.plan, as_known=request.as_known))
+        names = request.features.names
+        rows = of_events(
+            events,
+            request.plan,
+            names,
+            cutoffs=request.cutoffs,
+            population=request.population,
+            as_known=request.as_known,
+        )
+        for cutoff, fifths in edges.items():
+            chosen = rows.cutoffs == cutoff
+            for place, column in enumerate(request.plan.program.relative.tolist()):
+                rows.matrix[chosen, column] = fifths.of(rows.matrix[chosen, column], place)
+        table = FeatureTable.of(stack([rows], names=names), request.features).to_arrow()
+        _write_whole(table.replace_schema_metadata({_TAG: _tag(request, bucket)}), self._path(part, bucket))
+
+    def _edges(self, relative: Request) -> Edges:
+        """The fifths at each cutoff from the values of all users, one cutoff in memory at a time."""
+        rows = ds.dataset([self._path("relative", bucket) for bucket in range(relative.buckets)], format="parquet")
+        edges = {}
+        for cutoff in relative.cutoffs:
+            found = rows.to_table(columns=list(relative.features.names), filter=ds.field("cutoff") == pa.scalar(cutoff))
+            values = np.column_stack([column.to_numpy() for column in found.columns])
+            edges[to_microseconds(cutoff)] = Fifths.among(values)
+        return edges
+
+    def _is_there(self, part: str, bucket: int, request: Request) -> bool:
+        """Whether a bucket's file is there, whole, and of this request."""
+        try:
+            metadata = pq.read_metadata(self._path(part, bucket)).metadata
+        except (OSError, pa.ArrowInvalid):
+            return False
+        return bool((metadata or {}).get(_TAG) == _tag(request, bucket))
+
+    def _path(self, part: str, bucket: int) -> Path:
+        return self._draft / f"{part}-{bucket:05d}.parquet"
+
+
+def _begin(request: Request, draft: Path) -> None:
+    """Say in the draft what it is to be; raises `BadInput` when it is to be something else."""
+    if (draft / MANIFEST).exists():
+        _must_be(request, _load(draft), draft, what="an interrupted build")
+        return
+    _write_manifest(request, draft, files=[], complete=False)
+
+
+def _found(request: Request, target: Path) -> Written:
+    """What is there already, when it is what was asked for."""
+    if not (target / MANIFEST).exists():
+        raise BadInput(f"{target} exists and is no folder of features; choose another folder.")
+    manifest = _load(target)
+    _must_be(request, manifest, target, what="a build")
+    files = _files(target, manifest)
+    return Written(target, sum(file["rows"] for file in manifest["files"]), len(files), len(files))
+
+
+def _must_be(request: Request, manifest: dict[str, Any], folder: Path, *, what: str) -> None:  # Any: JSON
+    there = manifest["request"]
+    differing = [name for name in request.facts if there.get(name) != request.facts[name]]
+    if differing:
+        said = "; ".join(
+            f"{name}: {_short(there.get(name))}, asked for {_short(request.facts[name])}" for name in differing
+        )
+        raise BadInput(
+            f"{folder} holds {what} of another request ({said}). Choose another folder, ask for the same again, "
+            "or delete it."
+        )
+
+
+def _finish(request: Request, draft: Path, files: list[dict[str, Any]], target: Path) -> None:  # Any: JSON
+    """Give the finished draft its name."""
+    wanted = {file["name"] for file in files}
+    for path in draft.iterdir():
+        if path.name not in wanted and path.name != MANIFEST:
+            path.unlink()
+    _write_manifest(request, draft, files=files, complete=True)
+    draft.chmod(_OPENLY)
+    draft.rename(target)
+    _sync(target.absolute().parent)
+
+
+def _write_manifest(
+    request: Request, folder: Path, *, files: list[dict[str, Any]], complete: bool
+) -> None:  # Any: JSON
+    document = {
+        "format": _FORMAT,
+        "complete": complete,
+        "request": request.facts,
+        "features": request.features.to_json(),
+        "files": files,
+    }
+    unfinished = folder / f".{MANIFEST}"
+    unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
+    _sync(unfinished)
+    unfinished.replace(folder / MANIFEST)
+
+
+def _manifest(target: Path) -> dict[str, Any]:  # Any: JSON
+    """The manifest of a finished folder."""
+    if not (target / MANIFEST).exists():
+        begun = " yet: its build was interrupted, or goes on" if draft_of(target).exists() else ""
+        raise NotReady(f"there are no features in {target}{begun}. Build them: holdfast features build --to FOLDER")
+    return _load(target)
+
+
+def _load(folder: Path) -> dict[str, Any]:  # Any: JSON
+    path = folder / MANIFEST
+    try:
+        document: dict[str, Any] = json.loads(path.read_text("utf-8"))  # Any: JSON
+        version = document["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Damaged(
+            f"{path} is not the manifest it should be ({error!r}); delete {folder} and build again."
+        ) from None
+    if version != _FORMAT:
+        raise Damaged(
+            f"{path} is of format {version!r}, this version reads {_FORMAT}; delete {folder} and build again."
+        )
+    return document
+
+
+def _files(target: Path, manifest: dict[str, Any]) -> list[Path]:  # Any: JSON
+    """The files that a manifest lists, each there in the size that it had."""
+    for file in manifest["files"]:
+        path = target / file["name"]
+        size = path.stat().st_size if path.is_file() else None
+        if size != file["bytes"]:
+            found = "missing" if size is None else f"of {size:,} bytes, not {file['bytes']:,}"
+            raise Damaged(f"{path} is {found}: it was changed after it was built. Delete {target} and build again.")
+    return [target / file["name"] for file in manifest["files"]]
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise Damaged(f"{path} cannot be read ({error}); delete its folder and build again.") from error
+
+
+def _tag(request: Request, bucket: int) -> bytes:
+    """What a file says inside of what it belongs to."""
+    return json.dumps({"request": request.id, "bucket": bucket}).encode()
+
+
+def _entry(path: Path) -> dict[str, Any]:  # Any: JSON
+    return {"name": path.name, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
+
+
+def _write_whole(table: pa.Table, path: Path) -> None:
+    unfinished = path.with_name(f".{path.name}")
+    pq.write_table(table, unfinished, compression="zstd", compression_level=1)
+    _sync(unfinished)
+    unfinished.replace(path)
+
+
+def _is_taken(target: Path) -> bool:
+    return target.exists() and not (target.is_dir() and not any(target.iterdir()))
+
+
+@contextmanager
+def _alone(draft: Path) -> Iterator[None]:
+    """Hold the draft's lock, which its holder's end releases however it comes; raises `Busy`."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - who only reads needs none
+
+    draft.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(draft.with_suffix(".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise Busy(f"another process is building {draft.name.removesuffix('.unfinished')[1:]}; wait for it.") from None
+    try:
+        yield
+    finally:
+        if draft.exists() and not (draft / MANIFEST).exists():
+            shutil.rmtree(draft)
+        draft.with_suffix(".lock").unlink(missing_ok=True)
+        lock.release()
+
+
+def _short(fact: object) -> str:
+    """A fact in a message: a long list by its ends."""
+    if isinstance(fact, list) and len(fact) > _SHOWN:
+        return f"{fact[0]} … {fact[-1]} ({len(fact)})"
+    return ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _silent(_done: int, _of: int) -> None:
+    """Nobody asked for progress."""
