@@ -94,7 +94,8 @@ def _tables(
     file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
 ) -> Iterator[pa.Table]:
     rule_works = False
-    for raw in ahead(read(file, mapping, stdin=stdin)):
+    pieces = read(file, mapping, stdin=stdin)
+    for raw in pieces if file.path is None else ahead(pieces):  # a thread that waits for input cannot be stopped
         batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works, profiles=mapping.profiles)
         rule_works = rule_works or batch.good.num_rows > 0
         refused.add(batch.rejected)
