@@ -27,14 +27,14 @@ import numpy as np
 import pandas as pd
 
 from features.errors import BadInput, Damaged, NotReady
-from features.language import FeatureSet
+from features.feature_set import FeatureSet
 from models.card import model_card
 from models.columns import matrix_of
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from models.trial import MISMATCH, golden_rows
 
-FORMAT = 1
+FORMAT = 2  # 2: levels of categories
 _SUMS = "sums.json"
 _GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few milliseconds to reproduce
 _TRIAL_SECONDS = 120  # a healthy trial takes about one
@@ -49,6 +49,11 @@ class Bundle:
     features: FeatureSet
     definition: ChurnDefinition
     facts: dict[str, Any]  # Any: JSON
+
+    @property
+    def as_known(self) -> bool:
+        """Whether its features read only what had been received before a cutoff: as in training, so in scoring."""
+        return bool(self.facts.get("as_known", False))
 
 
 def save(bundle: Bundle, folder: Path, *, golden: pd.DataFrame) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from features.language import FeatureSet
+from features.feature_set import FeatureSet
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 

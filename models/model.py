@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 _PATIENCE = 50  # rounds without a better validation loss before boosting stops; a fifth of the default rounds
 _ROWS_AND_COLUMNS = 2
+_ROWS_PER_CATEGORY = 100  # LightGBM's own default: a group of categories is split off for no fewer
+_MOST_CATEGORIES = 1000
 _LEAVES_AT_LEAST = 40  # so many leaves' worth of rows; little data get smaller leaves
 
 
@@ -43,7 +45,9 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
 
     The margin is `booster_weight` times the mean log-odds of `n_seeds` LightGBM boosters plus the rest times a ridge
     regression on hinge splines; 1 is the booster alone, 0 the regression alone. Features named in `booster_only` (the
-    season: a straight line through it overshoots) stay out of the regression. Columns are matched by name.
+    season: a straight line through it overshoots) stay out of the regression. Features named in `categorical` hold
+    codes 0, 1, 2 … of categories: the trees split them into groups, the regression gives each a height, and a code
+    that training did not see says nothing in the regression. Columns are matched by name.
     Missing values (NaN) are welcome. The same data and `random_state` give the same bytes.
 
     >>> import pandas as pd
@@ -67,6 +71,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         booster_weight: float = 0.5,
         linear_l2: float = 1000.0,
         booster_only: tuple[str, ...] = (),
+        categorical: tuple[str, ...] = (),
         random_state: int = 0,
         n_threads: int = 1,
     ) -> None:
@@ -81,6 +86,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         self.booster_weight = booster_weight
         self.linear_l2 = linear_l2
         self.booster_only = booster_only
+        self.categorical = categorical
         self.random_state = random_state
         self.n_threads = n_threads
 
@@ -94,6 +100,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         matrix = matrix_of(X, names)
         labels = self._learn_classes(y, rows=len(matrix))
         self._remember_columns(names, matrix.shape[1])
+        self._check_codes(matrix)
         later = None if validation is None else (self._read(validation[0]), self._codes(validation[1]))
         linear = self._fit_linear(matrix, labels)
         weight = self.booster_weight if linear.splines else 1.0
@@ -174,7 +181,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
     def from_json(cls, data: dict[str, Any], booster_texts: tuple[str, ...]) -> Self:
         """The model that `to_json` and the boosters' text described."""
         parameters = data["parameters"]
-        model = cls(**{**parameters, "booster_only": tuple(parameters["booster_only"])})
+        lists = {name: tuple(parameters[name]) for name in ("booster_only", "categorical")}
+        model = cls(**{**parameters, **lists})
         model.classes_ = np.array(data["classes"])
         model._remember_columns(data["features"], data["feature_count"])
         model.blend_ = Blend.from_json(data["blend"], booster_texts)
@@ -221,17 +229,36 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
     def _fit_linear(self, matrix: Matrix, labels: Labels) -> SplineFit:
         if self.booster_weight >= 1:
             return SplineFit(None, "not asked for")
-        names = getattr(self, "feature_names_in_", np.zeros(0, dtype=object))
-        unknown = sorted(set(self.booster_only) - set(names))
+        flat = np.zeros(matrix.shape[1], dtype=bool)
+        flat[self._places("booster_only")] = True
+        coded = tuple(self._places("categorical"))
+        return fit_splines(matrix, labels, l2=self.linear_l2, flat=flat, coded=coded)
+
+    def _check_codes(self, matrix: Matrix) -> None:
+        for place in self._places("categorical"):
+            codes = matrix[:, place]
+            wrong = codes[(codes < 0) | (codes >= _MOST_CATEGORIES) | (codes != np.trunc(codes)) & ~np.isnan(codes)]
+            if len(wrong):
+                raise ColumnError(
+                    f"categorical feature {self.feature_names_in_[place]!r} holds {wrong[0]:g}; expected codes 0, 1, "
+                    f"2 … of at most {_MOST_CATEGORIES} categories, or NaN."
+                )
+
+    def _places(self, parameter: str) -> list[int]:
+        """Where the features are that a parameter names."""
+        named, names = getattr(self, parameter), list(getattr(self, "feature_names_in_", ()))
+        unknown = sorted(set(named) - set(names))
         if unknown:
-            raise ColumnError(f"booster_only names {unknown}; expected names of features in X.")
-        flat = np.isin(names, self.booster_only) if self.booster_only else np.zeros(matrix.shape[1], dtype=bool)
-        return fit_splines(matrix, labels, l2=self.linear_l2, flat=flat)
+            raise ColumnError(f"{parameter} names {unknown}; expected names of features in X.")
+        return [names.index(name) for name in named]
 
     def _boost(self, matrix: Matrix, labels: Labels, *, later: tuple[Matrix, Labels] | None) -> tuple[str, ...]:
         shared = self._booster_parameters(len(matrix))
-        rows = lightgbm.Dataset(matrix, labels, params=shared).construct()
-        held_out = [] if later is None else [lightgbm.Dataset(*later, reference=rows, params=shared).construct()]
+        coded = self._places("categorical")
+        rows = lightgbm.Dataset(matrix, labels, params=shared, categorical_feature=coded).construct()
+        held_out = []
+        if later is not None:
+            held_out = [lightgbm.Dataset(*later, rows, params=shared, categorical_feature=coded).construct()]
         seeds = check_random_state(self.random_state).randint(1, 2**30, size=(self.n_seeds, 2)).tolist()
 
         def grow(seed: tuple[int, int]) -> str:
@@ -255,6 +282,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": self.reg_lambda,
+            "min_data_per_group": min(_ROWS_PER_CATEGORY, self._rows_per_leaf(rows)),
             "feature_pre_filter": False,
             "deterministic": True,
             "force_col_wise": True,

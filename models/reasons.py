@@ -4,16 +4,17 @@ A reason says what moved the number. It is not a cause.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import Feature, FeatureSet
+from features.feature_set import Feature, FeatureSet
 from models.columns import matrix_of
 from models.model import ChurnModel
 
 Floats = NDArray[np.float64]
+Language: TypeAlias = Literal["en", "zh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,14 @@ def explain(
     *,
     top: int = 3,
     middle: float | None = None,
+    language: Language = "en",
 ) -> list[tuple[Reason, ...]]:
     """Up to `top` reasons a user, the strongest first.
 
     A user whose margin is at or above `middle` hears what speaks for leaving, one below what speaks for staying:
     all reasons of a user point the same way, so there may be fewer than `top`. `middle` is by default the model's
     bias, the mean of its training. Features of the cutoff alone (the season) are nobody's own reason and are left out.
+    `language` is that of the sentences; a feature that has none in it speaks English.
     """
     matrix = matrix_of(X, features.names)
     contributions = model.contributions(matrix)
@@ -68,6 +71,7 @@ def explain(
             towards=contributions[row] * (1 if leaving[row] else -1),
             top=top,
             sign=1 if leaving[row] else -1,
+            language=language,
         )
         for row in range(len(matrix))
     ]
@@ -98,7 +102,14 @@ def _reads_events(feature: Feature) -> bool:
 
 
 def _reasons(
-    features: FeatureSet, columns: dict[str, list[int]], values: Floats, *, towards: Floats, top: int, sign: int
+    features: FeatureSet,
+    columns: dict[str, list[int]],
+    values: Floats,
+    *,
+    towards: Floats,
+    top: int,
+    sign: int,
+    language: Language,
 ) -> tuple[Reason, ...]:
     """Reasons from contributions that are turned so that positive ones count."""
     sums = {family: float(towards[places].sum()) for family, places in columns.items()}
@@ -107,5 +118,6 @@ def _reasons(
     for family in strongest:
         place = max(columns[family], key=lambda column: towards[column])
         feature = features.features[place]
-        reasons.append(Reason(f"{family}.{feature.name}", feature.says(float(values[place])), sign * sums[family]))
+        sentence = feature.says(float(values[place]), language)
+        reasons.append(Reason(f"{family}.{feature.name}", sentence, sign * sums[family]))
     return tuple(reasons)

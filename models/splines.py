@@ -1,11 +1,14 @@
 """The linear member: a ridge logistic regression on hinge splines, one curve a feature, kept as plain numbers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
+
+from models.levels import Indicators, Levels
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -21,6 +24,7 @@ class Splines:
 
     A curve is flat outside `[low, high]`; inside, it has slope `slopes[:, 0]` in units of the span
     `high - low`, which changes by `slopes[:, j + 1]` at `knots[:, j]`. A missing value has a height of its own.
+    A feature whose numbers are codes of categories has `levels` instead of a curve.
     Curves are centred: their mean over the training rows is 0.
     """
 
@@ -31,6 +35,7 @@ class Splines:
     slopes: Floats  # k x 5
     missing: Floats  # k, height of a missing value
     centre: Floats  # k, what is subtracted so that the training mean is 0
+    levels: Mapping[int, Levels] = field(default_factory=dict)  # by column
 
     def terms(self, matrix: Matrix) -> Matrix:
         """The height of every feature's curve, `[n, k]`, in log-odds.
@@ -42,7 +47,10 @@ class Splines:
         heights = place * self.slopes[:, 0]
         for step in range(self.knots.shape[1]):
             heights += np.maximum(place - self.knots[:, step], 0.0) * self.slopes[:, step + 1]
-        return np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
+        found = np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
+        for column, levels in self.levels.items():
+            found[:, column] = levels.of(matrix[:, column])
+        return found
 
     def margin(self, matrix: Matrix) -> Floats:
         """Log-odds, one a row."""
@@ -51,14 +59,18 @@ class Splines:
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Plain JSON that `from_json` reads back to the bit."""
-        arrays = ("low", "high", "knots", "slopes", "missing", "centre")
-        return {"bias": self.bias, **{name: getattr(self, name).tolist() for name in arrays}}
+        levels = {str(column): levels.to_json() for column, levels in self.levels.items()}
+        return {"bias": self.bias, **{name: getattr(self, name).tolist() for name in _ARRAYS}, "levels": levels}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:  # Any: JSON
         """The curves that `to_json` wrote."""
-        bias = float(data["bias"])
-        return cls(bias=bias, **{name: np.array(data[name], float) for name in cls.__slots__ if name != "bias"})
+        levels = {int(column): Levels.from_json(found) for column, found in data["levels"].items()}
+        arrays = {name: np.array(data[name], float) for name in _ARRAYS}
+        return cls(bias=float(data["bias"]), levels=levels, **arrays)
+
+
+_ARRAYS = ("low", "high", "knots", "slopes", "missing", "centre")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +82,42 @@ class SplineFit:
 
 
 def fit_splines(
-    matrix: Matrix, labels: NDArray[np.int64], *, l2: float, flat: NDArray[np.bool_] | None = None
+    matrix: Matrix,
+    labels: NDArray[np.int64],
+    *,
+    l2: float,
+    flat: NDArray[np.bool_] | None = None,
+    coded: tuple[int, ...] = (),
 ) -> SplineFit:
     """Curves fitted to labels 0 and 1 with ridge penalty `l2` on the standardised basis.
 
-    Features marked in `flat` keep a curve of 0.
+    Features marked in `flat` keep a curve of 0; the columns `coded` hold codes of categories and get levels.
     Rejected when the solver ended somewhere worse than the constant: diverged fits are silent otherwise.
     """
     rows = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), MOST_ROWS)).astype(np.int64))
     sample, outcome = matrix[rows], labels[rows]
     if outcome.min() == outcome.max():
         return SplineFit(None, "rejected: the sampled rows hold one outcome only")
-    basis = _Basis.of(sample, flat=np.zeros(matrix.shape[1], dtype=bool) if flat is None else flat)
-    splines = basis.splines(*_solve(basis.standardised(sample), outcome, l2=l2), sample)
+    straight = np.zeros(matrix.shape[1], dtype=bool) if flat is None else flat.copy()
+    indicators = Indicators.of(sample, [column for column in coded if not straight[column]])
+    straight[list(coded)] = True
+    splines = _fitted(sample, outcome, l2=l2, basis=_Basis.of(sample, flat=straight), indicators=indicators)
     loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(_constant(outcome), outcome)
     if not loss <= constant:  # also when the loss is NaN
         return SplineFit(None, f"rejected: training log loss {loss:.4g}, a constant has {constant:.4g}")
     return SplineFit(splines, f"kept: training log loss {loss:.4g}, a constant has {constant:.4g}")
+
+
+def _fitted(
+    sample: Matrix, outcome: NDArray[np.int64], *, l2: float, basis: "_Basis", indicators: Indicators
+) -> Splines:
+    """The curves and levels, their weights found together."""
+    columns = np.empty((len(sample), basis.width + indicators.width))
+    basis.write(sample, columns[:, : basis.width])
+    indicators.write(sample, columns[:, basis.width :])
+    intercept, weights = _solve(columns, outcome, l2=l2)
+    curves = basis.splines(intercept, weights[: basis.width], sample)
+    return replace(curves, levels=indicators.levels(weights[basis.width :]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +153,20 @@ class _Basis:
         hinges = np.maximum(place[:, None] - self.knots[column], 0.0)
         return np.column_stack([place, hinges, np.isnan(values)])
 
-    def standardised(self, sample: Matrix) -> Matrix:
+    @property
+    def width(self) -> int:
+        """How many basis columns vary."""
+        return int(np.isfinite(self.scales).sum())
+
+    def write(self, sample: Matrix, target: Matrix) -> None:
         """All basis columns that vary, with mean 0 and deviation 1; a missing value sits at the mean."""
-        used = np.isfinite(self.scales)
-        basis = np.empty((len(sample), int(used.sum())))
-        start = 0
-        for column in range(sample.shape[1]):
+        used, start = np.isfinite(self.scales), 0
+        for column in np.flatnonzero(used.any(axis=1)).tolist():
             keep = used[column]
             block = (self.block(sample[:, column], column) - self.means[column]) / self.scales[column]
             stop = start + int(keep.sum())
-            basis[:, start:stop] = np.nan_to_num(block[:, keep], nan=0.0)
+            target[:, start:stop] = np.nan_to_num(block[:, keep], nan=0.0)
             start = stop
-        return basis
 
     def splines(self, intercept: float, weights: Floats, sample: Matrix) -> Splines:
         """The curves that weights of the standardised basis mean, centred on the sample."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 
 from features.errors import Damaged, NotReady
 from features.plan import make_plan
-from features.snapshots import Bucketed, Snapshots, map_buckets, of_events, stack
+from features.population import active_in
+from features.snapshots import Bucketed, Snapshots, in_population, map_buckets, of_events, stack, wanted_by
 from features.user_events import UserEvents
-from features.windows import days, iso, to_microseconds
+from features.windows import Interval, days, iso
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
-from models.reasons import Reason, explain
+from models.reasons import Language, Reason, explain
 from models.tiers import Tier, TierRule, percentiles
 from serving.store.records import RunFacts, Score
 
 CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
 SHORTEST_VALIDITY = days(7)
 DEFAULT_TIERS = TierRule()
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 OnProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps there are
 
 
@@ -74,11 +76,13 @@ def score_population(
     cutoff: datetime,
     model_version: str,
     tiers: TierRule = DEFAULT_TIERS,
+    language: Language = "en",
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> ScoredPopulation:
-    """Scores of everybody active in the look-back before the cutoff.
+    """Scores of everybody active in the look-back before the cutoff, as far as was known then if the bundle says so.
 
+    `language` is that of the reasons' sentences.
     Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
     """
     progress = on_progress or _silent
@@ -90,7 +94,7 @@ def score_population(
             f"nobody was active in the {days_back} days before {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
-    margins, probabilities, reasons = _judge(bundle, people.matrix, progress=progress)
+    margins, probabilities, reasons = _judge(bundle, people.matrix, language=language, progress=progress)
     return ScoredPopulation(
         facts=run_facts(bundle, cutoff=cutoff, model_version=model_version),
         user_ids=people.users,
@@ -172,27 +176,32 @@ def _population(
 ) -> tuple[Snapshots, list[str]]:
     """The features of the population, and the known users outside it, in one pass over the log."""
     plan, names, population = make_plan(bundle.features), bundle.features.names, bundle.definition.population
+    as_known = bundle.as_known
 
     def of_bucket(events: UserEvents) -> tuple[Snapshots, list[str]]:
-        inside = of_events(events, plan, names, cutoffs=[cutoff], population=population)
-        return inside, sorted(_known(events, cutoff=cutoff) - set(inside.users))
+        inside = of_events(events, plan, names, cutoffs=[cutoff], population=population, as_known=as_known)
+        return inside, sorted(_known(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
 
     pieces = map_buckets(
-        log, of_bucket, workers=workers, on_progress=lambda done, of: progress("reading events", done, of)
+        log,
+        of_bucket,
+        wanted=wanted_by(plan, as_known=as_known),
+        workers=workers,
+        on_progress=lambda done, of: progress("reading events", done, of),
     )
-    people = stack([snapshots for snapshots, _ in pieces], names=names)
+    people = in_population(stack([snapshots for snapshots, _ in pieces], names=names), plan)
     return people, [user for _, others in pieces for user in others]
 
 
-def _known(events: UserEvents, *, cutoff: datetime) -> set[str]:
-    """The users with an event before the cutoff."""
-    first = events.times[events.offsets[:-1]]
-    before = np.flatnonzero(first < to_microseconds(cutoff))
-    return {events.user_ids[place] for place in before}
+def _known(events: UserEvents, *, cutoff: datetime, as_known: bool) -> set[str]:
+    """The users with an event before the cutoff; a profile alone is none."""
+    ever = Interval(_BEGINNING, cutoff)
+    before = active_in(events, ever, kinds=(), known_before=cutoff if as_known else None)
+    return {events.user_ids[place] for place in np.flatnonzero(before)}
 
 
 def _judge(
-    bundle: Bundle, matrix: NDArray[np.float64], *, progress: OnProgress
+    bundle: Bundle, matrix: NDArray[np.float64], *, language: Language, progress: OnProgress
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[Reason, ...]]]:
     """Margins, calibrated probabilities and reasons, chunk by chunk."""
     margins, probabilities, reasons = np.empty(len(matrix)), np.empty(len(matrix)), list[tuple[Reason, ...]]()
@@ -200,7 +209,7 @@ def _judge(
         rows = slice(start, start + CHUNK_USERS)
         margins[rows] = bundle.model.margin(matrix[rows])
         probabilities[rows] = bundle.model.predict_proba(matrix[rows])[:, 1]
-        reasons.extend(explain(bundle.model, bundle.features, matrix[rows]))
+        reasons.extend(explain(bundle.model, bundle.features, matrix[rows], language=language))
         progress("scoring users", min(start + CHUNK_USERS, len(matrix)), len(matrix))
     return margins, probabilities, reasons
 

@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from features.expressions import Chosen
 from features.user_events import FloatArray, IntArray, UserEvents
 
 
@@ -20,13 +21,18 @@ class Activity:
     values: FloatArray
 
     @classmethod
-    def of(cls, events: UserEvents, *, kinds: Sequence[str]) -> Self:
-        """The events of these kinds; all events when no kinds are given."""
+    def of(cls, events: UserEvents, *, kinds: Sequence[str], known_before: int | None = None) -> Self:
+        """The events of these kinds; all but the reserved ones when no kinds are given.
+
+        With `known_before` (microseconds since 1970 UTC) only those that had been received by then.
+        """
         owners = np.repeat(np.arange(len(events), dtype=np.int64), np.diff(events.offsets))
-        if not kinds:
+        covered = Chosen(tuple(kinds)).covers
+        kept = np.array([covered(name) for name in events.kind_names], dtype=bool)[events.kinds]
+        if known_before is not None and events.received is not None:
+            kept &= events.received < known_before
+        if kept.all():
             return cls(events.user_ids, owners, events.times, events.values)
-        wanted = np.array([name in kinds for name in events.kind_names], dtype=bool)
-        kept = wanted[events.kinds]
         return cls(events.user_ids, owners[kept], events.times[kept], events.values[kept])
 
     def rows(self, users: NDArray[np.object_], *, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from features.user_events import FloatArray, IntArray, UserEvents
 from features.windows import elapsed_days, from_microseconds, shift, to_microseconds
@@ -36,12 +37,37 @@ class SimpleFacts:
         """The same for some of the rows."""
         return SimpleFacts(self.recency_days[rows], self.frequency[rows], self.monetary[rows])
 
+    def put(self, rows: NDArray[np.bool_], facts: "SimpleFacts") -> None:
+        """Write the facts of some of the rows."""
+        self.recency_days[rows] = facts.recency_days
+        self.frequency[rows] = facts.frequency
+        self.monetary[rows] = facts.monetary
+
 
 def simple_facts(
-    events: UserEvents, definition: ChurnDefinition, *, users: NDArray[np.object_], cutoffs: IntArray
+    events: UserEvents,
+    definition: ChurnDefinition,
+    *,
+    users: NDArray[np.object_],
+    cutoffs: IntArray,
+    as_known: bool = False,
 ) -> SimpleFacts:
-    """Recency, frequency and monetary value of the definition's activity; recency is NaN for a user without any."""
-    activity = Activity.of(events, kinds=definition.activity)
+    """Recency, frequency and monetary value of the definition's activity; recency is NaN for a user without any.
+
+    `as_known` counts only what had been received before each cutoff.
+    """
+    if not as_known:
+        return _facts(Activity.of(events, kinds=definition.activity), definition, users=users, cutoffs=cutoffs)
+    found = SimpleFacts(*np.empty((3, len(users))))
+    for cutoff in np.unique(cutoffs):
+        known, here = Activity.of(events, kinds=definition.activity, known_before=int(cutoff)), cutoffs == cutoff
+        found.put(here, _facts(known, definition, users=users[here], cutoffs=cutoffs[here]))
+    return found
+
+
+def _facts(
+    activity: Activity, definition: ChurnDefinition, *, users: NDArray[np.object_], cutoffs: IntArray
+) -> SimpleFacts:
     first, last = activity.rows(users, starts=_look_back_starts(definition, cutoffs=cutoffs), ends=cutoffs)
     some = last > first
     times = np.concatenate([activity.times, [0]])
@@ -62,6 +88,7 @@ class Rows:
 
     matrix: FloatArray
     facts: SimpleFacts
+    categorical: tuple[int, ...] = ()  # columns whose numbers are codes
 
 
 class LastSeen:
@@ -99,7 +126,10 @@ class Rfm:
 
 
 class Logistic:
-    """Logistic regression on all features: gaps filled by the median, outliers clipped, standardised, L2."""
+    """Logistic regression on all features: gaps filled by the median, outliers clipped, standardised, L2.
+
+    A column of codes becomes an indicator for each category, one of them for a missing value.
+    """
 
     pipeline: Pipeline
     borders: tuple[FloatArray, FloatArray]
@@ -109,12 +139,15 @@ class Logistic:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column that is missing throughout has no quantile
             low, high = np.nanquantile(rows.matrix, [0.005, 0.995], axis=0)
+        low[list(rows.categorical)], high[list(rows.categorical)] = -np.inf, np.inf  # a rare category is no outlier
         self.borders = (low, high)
-        self.pipeline = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            StandardScaler(),
-            LogisticRegression(C=0.1, max_iter=200, tol=1e-3),
+        numbers = np.setdiff1d(np.arange(rows.matrix.shape[1]), rows.categorical)
+        gaps = SimpleImputer(strategy="median", keep_empty_features=True)
+        columns = make_column_transformer(
+            (make_pipeline(gaps, StandardScaler()), numbers),
+            (OneHotEncoder(handle_unknown="ignore", sparse_output=False), list(rows.categorical)),
         )
+        self.pipeline = make_pipeline(columns, LogisticRegression(C=0.1, max_iter=200, tol=1e-3))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the third digit of a coefficient does not matter here
             self.pipeline.fit(self._clipped(rows), labels)

@@ -111,7 +111,7 @@ def choose_recipe(
     """
     if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
         return Recipe(settings.trees, settings.blends[0]), None
-    trial = _model(settings, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
+    trial = _model(settings, stopping, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
     trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
     blends = settings.blends if trial.blend_.splines else (1.0,)  # the regression may have failed, and says so
     losses = {weight: _losses(trial, validation, booster_weight=weight) for weight in blends}
@@ -154,7 +154,7 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
     `dates` names features of the cutoff itself: trees may use them, the regression would run away with them.
     """
     check_outcomes(rows)
-    model = _model(settings, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
+    model = _model(settings, rows, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
     return model.fit(rows.frame, rows.labels)
 
 
@@ -199,7 +199,9 @@ def _mixed(trial: ChurnModel, booster_weight: float) -> Blend:
     return replace(trial.blend_, booster_weight=booster_weight)
 
 
-def _model(settings: TrainSettings, *, trees: int, booster_weight: float, dates: tuple[str, ...]) -> ChurnModel:
+def _model(
+    settings: TrainSettings, rows: TrainingSet, *, trees: int, booster_weight: float, dates: tuple[str, ...]
+) -> ChurnModel:
     return ChurnModel(
         n_estimators=trees,
         learning_rate=settings.learning_rate,
@@ -212,6 +214,7 @@ def _model(settings: TrainSettings, *, trees: int, booster_weight: float, dates:
         booster_weight=booster_weight,
         linear_l2=settings.linear_l2,
         booster_only=dates,
+        categorical=rows.categorical,
         random_state=settings.seed,
         n_threads=settings.threads,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from textwrap import wrap
 
+from features.lateness import Knowledge
 from training.metrics import Estimate
 from training.run import Training
 from training.trial import NAMES, OURS
@@ -56,6 +57,11 @@ def _calibration(kind: str) -> str:
     return f"probabilities are corrected by a {kind} calibration, learnt on the two newest windows before the test"
 
 
+def _knowledge(knowledge: Knowledge) -> str:
+    read = "what had been received before each cutoff" if knowledge.as_known else "what had happened before each cutoff"
+    return f"features read {read}: {knowledge.because}"
+
+
 def _data(training: Training) -> list[str]:
     rows = [
         f"{STEPS[name]:<22}{facts.rows:>9,} rows  {facts.users:>8,} users  {facts.cutoffs:>3} cutoffs  "
@@ -65,7 +71,7 @@ def _data(training: Training) -> list[str]:
     features = (
         f"{len(training.features)} features ({training.features.fingerprint}), log version {training.log_version}"
     )
-    return [*rows, features, training.recipe.says(), _calibration(training.calibration)]
+    return [*rows, features, _knowledge(training.knowledge), training.recipe.says(), _calibration(training.calibration)]
 
 
 def _quality(training: Training) -> Iterator[str]:

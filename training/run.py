@@ -16,7 +16,8 @@ import pandas as pd
 
 from features.errors import BadInput
 from features.expressions import OfCutoff
-from features.language import FeatureSet
+from features.feature_set import FeatureSet
+from features.lateness import EVENT_TIME, Knowledge
 from features.snapshots import Bucketed
 from features.windows import days, iso
 from models.bundle import Bundle
@@ -74,6 +75,7 @@ class Training:
 
     definition: ChurnDefinition
     features: FeatureSet
+    knowledge: Knowledge
     settings: TrainSettings
     split: Split
     steps: dict[str, StepFacts]
@@ -103,6 +105,8 @@ class Training:
             "log_version": self.log_version,
             "feature_fingerprint": self.features.fingerprint,
             "definition_id": self.definition.id,
+            "as_known": self.knowledge.as_known,
+            "as_known_because": self.knowledge.because,
             "decision": str(self.verdict.decision),
             "recipe": self.recipe.says(),
             "calibration": self.calibration,
@@ -130,19 +134,21 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     code_version: str,
     cutoff: datetime | None = None,
     history: History | None = None,
+    knowledge: Knowledge = EVENT_TIME,
     settings: TrainSettings | None = None,
     on_progress: OnStage | None = None,
 ) -> Training:
     """A model with the evidence for or against it.
 
     `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
-    horizon is read into a label. `history` is the log's summary, where the caller has it already.
+    horizon is read into a label. `history` is the log's summary, where the caller has it already. `knowledge` says
+    whether features see only what had been received before their cutoff; the bundle remembers it.
     Raises `BadInput` when the history is too short or holds one outcome only.
     """
     settings = settings or TrainSettings()
     tell = on_progress or _tell_nobody
     split = _plan(history or log.summary(), definition, cutoff=cutoff, settings=settings)
-    evidence = examine(log, features, split, settings=settings, on_progress=tell)
+    evidence = examine(log, features, split, as_known=knowledge.as_known, settings=settings, on_progress=tell)
     rows, newest = evidence.rows, evidence.rows.at(split.test[-1:])
     model = fit_model(rows.at(split.deployed_fit), evidence.recipe, settings=settings, dates=_dates(features))
     rehearsals = [evidence.rehearsals[-1], Rehearsed.by(evidence.model, newest)]
@@ -152,6 +158,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     return Training(
         definition=definition,
         features=features,
+        knowledge=knowledge,
         settings=settings,
         split=split,
         steps=_step_facts(rows, split),
@@ -186,6 +193,7 @@ def examine(
     features: FeatureSet,
     split: Split,
     *,
+    as_known: bool = False,
     settings: TrainSettings,
     on_progress: OnStage | None = None,
 ) -> Evidence:
@@ -194,7 +202,7 @@ def examine(
     Raises `BadInput` when nobody is there to learn from or to test on, or when the fit rows hold one outcome only.
     """
     tell = on_progress or _tell_nobody
-    rows = _read(log, features, split=split, settings=settings, tell=tell)
+    rows = _read(log, features, split=split, as_known=as_known, settings=settings, tell=tell)
     check_outcomes(rows.at(split.fit))
     _check_tested(rows.at(split.test), split.test)
     dates = _dates(features)
@@ -236,6 +244,7 @@ def _read(
     features: FeatureSet,
     *,
     split: Split,
+    as_known: bool,
     settings: TrainSettings,
     tell: OnStage,
 ) -> TrainingSet:
@@ -245,6 +254,7 @@ def _read(
         split.definition,
         split.all,
         log_end=split.closes(split.test),
+        as_known=as_known,
         whole=(*split.test, *split.calibration),
         max_rows=settings.max_rows,
         seed=settings.seed,

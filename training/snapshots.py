@@ -1,8 +1,8 @@
 """The training set: features, labels and the rules' facts of many cutoffs, each bucket of users read once."""
 
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.language import FeatureSet
+from features.feature_set import FeatureSet
 from features.plan import make_plan
-from features.snapshots import Bucketed, OnProgress, Population, Snapshots, map_buckets, of_events
-from features.user_events import FloatArray, IntArray, UserEvents
+from features.pool import OnProgress
+from features.population import Population
+from features.snapshots import Bucketed, Snapshots, in_population, map_buckets, of_events, wanted_by
+from features.user_events import FloatArray, IntArray, UserEvents, Wanted
 from features.windows import to_microseconds
 from models.definition import ChurnDefinition
 from training.baselines import Rows, SimpleFacts, simple_facts
@@ -41,6 +43,7 @@ class TrainingSet:
     snapshots: Snapshots
     labels: FloatArray
     facts: SimpleFacts
+    categorical: tuple[str, ...] = ()  # the features whose numbers are codes
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,7 +61,8 @@ class TrainingSet:
     def rows_without(self, names: Sequence[str] = ()) -> Rows:
         """What baselines look at: the features except these, and the facts of the rules."""
         kept = [place for place, name in enumerate(self.snapshots.names) if name not in names]
-        return Rows(self.snapshots.matrix[:, kept], self.facts)
+        coded = tuple(place for place, column in enumerate(kept) if self.snapshots.names[column] in self.categorical)
+        return Rows(self.snapshots.matrix[:, kept], self.facts, coded)
 
     def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
         """The rows of these cutoffs whose outcome is known."""
@@ -66,7 +70,7 @@ class TrainingSet:
         return self._only(np.isin(self.snapshots.cutoffs, moments) & ~np.isnan(self.labels))
 
     def _only(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
-        return TrainingSet(self.snapshots.rows(chosen), self.labels[chosen], self.facts.at(chosen))
+        return TrainingSet(self.snapshots.rows(chosen), self.labels[chosen], self.facts.at(chosen), self.categorical)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,9 @@ class SampledPopulation(Population):
     whole: frozenset[datetime] = frozenset()  # cutoffs at which everybody is kept
     seed: int = 0
 
-    def eligible(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.bool_]:
+    def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
         """Which of the `n` users are in the population and drawn at this cutoff."""
-        everybody = Population.eligible(self, events, cutoff=cutoff)
+        everybody = Population.eligible(self, events, cutoff=cutoff, as_known=as_known)
         if self.share >= 1 or cutoff in self.whole:
             return everybody
         salt = zlib.crc32(f"{self.seed} {to_microseconds(cutoff)}".encode())
@@ -97,6 +101,7 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     cutoffs: Sequence[datetime],
     *,
     log_end: datetime,
+    as_known: bool = False,
     whole: Sequence[datetime] = (),
     max_rows: int = MAX_ROWS,
     seed: int = 0,
@@ -106,50 +111,52 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     """Features and labels of the population at each cutoff.
 
     About `max_rows` rows are drawn where there would be more; the cutoffs in `whole` (those that are tested and
-    calibrated on) keep everybody.
+    calibrated on) keep everybody. `as_known` shows features, population and rules only what had been received before
+    each cutoff; labels are what really happened.
     """
     thinned = [cutoff for cutoff in cutoffs if cutoff not in set(whole)]
-    share = min(1.0, max_rows / max(1, expected_rows(log, definition.population, cutoffs=thinned)))
+    expected = expected_rows(log, definition.population, cutoffs=thinned, as_known=as_known)
+    share = min(1.0, max_rows / max(1, expected))
     population = SampledPopulation(definition.activity, definition.look_back, share, frozenset(whole), seed)
-    of_bucket = _bucket_reader(features, definition, population, cutoffs=cutoffs, log_end=log_end)
-    return _stack(map_buckets(log, of_bucket, workers=workers, on_progress=on_progress))
-
-
-def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime]) -> int:
-    """About how many rows the population has at these cutoffs, judged from one bucket of users."""
-    events = log.read_bucket(0)
-    return log.buckets * sum(int(population.eligible(events, cutoff=cutoff).sum()) for cutoff in cutoffs)
-
-
-def _bucket_reader(
-    features: FeatureSet,
-    definition: ChurnDefinition,
-    population: Population,
-    *,
-    cutoffs: Sequence[datetime],
-    log_end: datetime,
-) -> Callable[[UserEvents], TrainingSet]:
     plan = make_plan(features)
 
     def of_bucket(events: UserEvents) -> TrainingSet:
-        found = of_events(events, plan, features.names, cutoffs=cutoffs, population=population)
-        labels = churned(events, definition, users=found.users, cutoffs=found.cutoffs, log_end=log_end)
-        return TrainingSet(found, labels, simple_facts(events, definition, users=found.users, cutoffs=found.cutoffs))
+        found = of_events(events, plan, features.names, cutoffs=cutoffs, population=population, as_known=as_known)
+        users, moments = found.users, found.cutoffs
+        labels = churned(events, definition, users=users, cutoffs=moments, log_end=log_end)
+        facts = simple_facts(events, definition, users=users, cutoffs=moments, as_known=as_known)
+        return TrainingSet(found, labels, facts)
 
-    return of_bucket
+    wanted = wanted_by(plan, as_known=as_known)
+    pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
+    rows = _stacked(pieces)
+    categorical = tuple(feature.name for feature in features if feature.categories)
+    return replace(rows, snapshots=in_population(rows.snapshots, plan), categorical=categorical)
 
 
-def _stack(pieces: Sequence[TrainingSet]) -> TrainingSet:
-    """The buckets' rows as one set, sorted by cutoff."""
+def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime], as_known: bool = False) -> int:
+    """About how many rows the population has at these cutoffs, judged from one bucket of users."""
+    events = log.read_bucket(0, Wanted(received=as_known))
+    eligible = (population.eligible(events, cutoff=cutoff, as_known=as_known) for cutoff in cutoffs)
+    return log.buckets * sum(int(each.sum()) for each in eligible)
+
+
+def _stacked(pieces: list[TrainingSet]) -> TrainingSet:
+    """The buckets' rows as one set, sorted by cutoff; the pieces are used up, so that the matrix is held but twice."""
+    names = pieces[0].snapshots.names
     users: NDArray[np.object_] = np.concatenate([piece.users for piece in pieces])
     cutoffs: IntArray = np.concatenate([piece.snapshots.cutoffs for piece in pieces])
     order = np.argsort(cutoffs, kind="stable")
+    labels = np.concatenate([piece.labels for piece in pieces])[order]
     facts = SimpleFacts(
         *(
             np.concatenate([getattr(piece.facts, name) for piece in pieces])[order]
             for name in ("recency_days", "frequency", "monetary")
         )
     )
-    matrix = np.concatenate([piece.snapshots.matrix for piece in pieces])[order]
-    labels = np.concatenate([piece.labels for piece in pieces])[order]
-    return TrainingSet(Snapshots(users[order], cutoffs[order], pieces[0].snapshots.names, matrix), labels, facts)
+    places, matrix = np.argsort(order), np.empty((len(users), len(names)))
+    while pieces:
+        piece = pieces.pop()
+        start = len(places) - len(piece)
+        matrix[places[start:]], places = piece.snapshots.matrix, places[:start]
+    return TrainingSet(Snapshots(users[order], cutoffs[order], names, matrix), labels, facts)

@@ -117,7 +117,8 @@ def _log_facts(client: "MlflowClient", run_id: str, *, training: Training, sourc
     from mlflow.entities import Metric, Param  # noqa: PLC0415 - costs seconds
 
     at = to_microseconds(training.trained_at) // 1000
-    settings = training.definition.to_json() | asdict(training.settings) | {"recipe": training.recipe.says()}
+    known = {"as_known": training.knowledge.as_known, "as_known_because": training.knowledge.because}
+    settings = training.definition.to_json() | asdict(training.settings) | known | {"recipe": training.recipe.says()}
     rows = {f"{step}_{name}": value for step, facts in training.steps.items() for name, value in facts.known().items()}
     figures = training.trial.quality() | training.trial.baselines() | rows
     client.log_batch(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.language import FeatureSet
+from features.feature_set import FeatureSet
 from features.user_events import FloatArray
 from models.model import ChurnModel
 from training.baselines import FittedBaseline

@@ -114,7 +114,7 @@ def test_a_flipped_bit_is_noticed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 1, "files": []}', "\x00\xff", '{"format": 1, "files": {}}']
+    "content", ["", "[]", "{}", '{"format": 2, "files": []}', "\x00\xff", '{"format": 2, "files": {}}']
 )
 def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
     (folder / "sums.json").write_text(content, "latin-1")
@@ -123,8 +123,8 @@ def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
 
 
 def test_another_format_is_refused_before_anything_is_read(folder: Path) -> None:
-    edit(folder / "sums.json", r'"format": 1', '"format": 2')
-    with pytest.raises(Damaged, match="format 2; this version of Holdfast reads format 1"):
+    edit(folder / "sums.json", r'"format": 2', '"format": 3')
+    with pytest.raises(Damaged, match="format 3; this version of Holdfast reads format 2"):
         load(folder)
 
 

@@ -14,6 +14,7 @@ import pytest
 from features.catalog import standard
 from features.errors import Damaged, NotReady
 from features.events import EVENT_SCHEMA
+from features.feature_set import FeatureSet
 from features.log import EventLog
 from features.snapshots import build
 from features.windows import days, utc
@@ -41,6 +42,7 @@ def events() -> pa.Table:
             moment += timedelta(days=1 + user % 4)
     rows.append(("emil", utc("2025-06-01"), "purchase", 1.0))  # long gone
     rows.append(("frida", utc("2026-03-20"), "purchase", 1.0))  # not yet there
+    rows.append(("gita", utc("2026-02-01"), "$profile", None))  # has a profile and did nothing
     columns = list(zip(*rows, strict=True))
     known: dict[str, pa.Array[Any]] = {  # Any: columns of several types
         "user_id": pa.array(columns[0], pa.string()),
@@ -85,6 +87,38 @@ def scored(log: EventLog, bundle: Bundle) -> ScoredPopulation:
 def test_everybody_in_the_population_is_scored_and_the_others_are_named(scored: ScoredPopulation) -> None:
     assert sorted(scored.user_ids) == [f"user-{user:03d}" for user in range(USERS)]
     assert scored.outside == ["emil"]  # frida comes after the cutoff: she is not known yet
+
+
+def test_what_had_not_been_received_is_not_known_where_the_bundle_says_so(tmp_path: Path, bundle: Bundle) -> None:
+    happened = events()
+    late = pa.array([time + days(30) for time in happened["time"].to_pylist()], pa.timestamp("us", tz="UTC"))
+    users = np.array(happened["user_id"].to_pylist())
+    received = pa.array(np.where(users == "user-002", late.to_numpy(), happened["received_at"].to_numpy()))
+    place = EVENT_SCHEMA.get_field_index("received_at")
+    log = EventLog.create(tmp_path / "events", buckets=4)
+    log.append([happened.set_column(place, EVENT_SCHEMA.field(place), received.cast(late.type))], source="test")
+    as_known = replace(bundle, facts={**bundle.facts, "as_known": True})
+    scored = score_population(log, as_known, cutoff=CUTOFF, model_version="3")
+    everybody = score_population(log, bundle, cutoff=CUTOFF, model_version="3")
+    assert "user-002" in everybody.user_ids
+    assert "user-002" not in scored.user_ids
+    assert sorted(scored.outside) == ["emil", "user-002"]  # what came in January had been received
+    same = everybody.churn_probability[everybody.user_ids != "user-002"]
+    assert scored.churn_probability.tolist() == same.tolist()
+
+
+def test_reasons_speak_chinese_where_the_features_do(log: EventLog, bundle: Bundle) -> None:
+    translated = tuple(
+        replace(feature, sentence_zh="数值 {}") if feature.family == "recency" else replace(feature, sentence_zh="")
+        for feature in bundle.features
+    )
+    chinese = replace(bundle, features=FeatureSet(translated))
+    scored = score_population(log, chinese, cutoff=CUTOFF, model_version="3", language="zh")
+    sentences = [
+        reason.sentence for reasons in scored.reasons for reason in reasons if reason.code.startswith("recency")
+    ]
+    assert sentences
+    assert all(sentence.startswith("数值 ") for sentence in sentences)
 
 
 def test_who_has_fallen_silent_is_more_at_risk_and_in_the_high_tier(scored: ScoredPopulation) -> None:
