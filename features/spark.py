@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from features.errors import BadInput
 from features.feature_set import FeatureSet
 from features.log import EventLog
 from features.snapshots import Fifths, Population, Snapshots
@@ -59,7 +58,7 @@ def build_on_spark(
 ) -> Built:
     """Write the rows of `snapshots.build`, bit for bit, as a folder of Parquet files or a Delta table.
 
-    The columns are `user_id`, `cutoff` and the features; a file holds a bucket, sorted by cutoff and user. A session
+    The columns are `user_id`, `cutoff` and the features; a file holds the users of a bucket. A session
     comes from `spark_session.open_session`, or is one of your own. Raises `BadInput` when the target is taken, and
     what a task raised; then the target is as it was.
     """
@@ -81,18 +80,17 @@ def frame_on_spark(
     session: "SparkSession",
     cutoffs: Sequence[datetime],
     population: Population,
+    scratch: Path,
     as_known: bool = False,
 ) -> "DataFrame":
     """The same rows as a Spark frame, computed when it is used, for work that goes on in Spark.
 
-    Raises `BadInput` for features that are relative to the population, which take two passes.
+    Features that are relative to the population take a first pass over the log, now; its files are in `scratch`, a
+    folder that all executors see, for as long as it takes.
     """
     work = Work.on(log, features, cutoffs=cutoffs, population=population, as_known=as_known)
-    if work.relative is not None:
-        raise BadInput(
-            f"{', '.join(work.relative.features.names)}: relative to the population, which a frame that is computed "
-            "when it is used cannot know. Leave them out, or write a table with build_on_spark and read that."
-        )
+    with Target(scratch / "population").draft() as draft:
+        work = with_edges(work, session, draft)
     columns = ", ".join(["user_id string", "cutoff timestamp", *(f"`{name}` double" for name in features.names)])
     return frame_of(session, partial(_snapshots, work.to_text()), buckets=work.buckets, columns=columns)
 

@@ -25,6 +25,7 @@ OnDone: TypeAlias = Callable[[], None]  # called several times a second while th
 _LOOK_AGAIN_SECONDS = 0.2
 _SAYS = "holdfast-task-failed: "
 _SAID = re.compile(re.escape(_SAYS) + r"(\{.*\})")
+_RAISED = re.compile(r"^Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)+(\S.*)$", re.MULTILINE)
 
 
 class _TaskFailed(Exception):
@@ -87,11 +88,7 @@ def _ours(error: Exception) -> Exception:
     """What is to be raised instead of Spark's error."""
     said = _SAID.search(str(error))
     if said is None:
-        first = (str(error).strip().splitlines() or [""])[0]
-        return UserError(
-            f"Spark gave up: {first} If a task was killed for want of memory, give it more, or fewer cores at a time; "
-            "nothing was written."
-        )
+        return UserError(_spark_says(str(error)))
     facts = json.loads(said[1])
     if facts["ours"]:
         kind: type[UserError] = getattr(errors, facts["kind"], UserError)
@@ -99,3 +96,18 @@ def _ours(error: Exception) -> Exception:
     fault = RuntimeError(f"{facts['kind']} in the task of bucket {facts['bucket']}: {facts['says']}")
     fault.add_note(facts["traceback"])
     return fault
+
+
+def _spark_says(text: str) -> str:
+    """A sentence on what went wrong outside our own code: in starting a task, in losing one."""
+    raised = _RAISED.search(text)
+    found = raised[1] if raised else (text.strip().splitlines() or ["no reason given"])[0]
+    if found.startswith("ModuleNotFoundError"):
+        return (
+            f"A task on Spark could not begin: {found}. Executors need the same Holdfast as the driver, installed in "
+            "the Python that PYSPARK_PYTHON names; nothing was written."
+        )
+    return (
+        f"Spark gave up: {found} If a task was killed for want of memory, give it more, or fewer cores at a time; "
+        "nothing was written."
+    )

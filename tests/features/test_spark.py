@@ -1,5 +1,6 @@
 """Spark and the local engine agree to the bit, and what goes wrong on Spark is said as without it."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -157,20 +158,15 @@ def test_a_delta_table_is_one_commit_and_overwriting_it_keeps_the_version_before
     )
 
 
-def test_a_frame_goes_on_in_spark_with_the_same_rows(log: EventLog, session: "SparkSession") -> None:
-    features = standard(log.summary())
-    frame = frame_on_spark(log, features, session=session, cutoffs=CUTOFFS, population=ACTIVE)
+def test_a_frame_goes_on_in_spark_with_the_same_rows(
+    log: EventLog, features: FeatureSet, session: "SparkSession", tmp_path: Path
+) -> None:
+    frame = frame_on_spark(log, features, session=session, cutoffs=CUTOFFS, population=ACTIVE, scratch=tmp_path)
     assert dict(frame.dtypes[:3]) == {"user_id": "string", "cutoff": "timestamp", features.names[0]: "double"}
     found = frame.toArrow()
     found = found.set_column(1, "cutoff", found["cutoff"].cast(pa.timestamp("us", "UTC")))
     assert rows_in(found, features.names) == rows_of(build(log, features, cutoffs=CUTOFFS, population=ACTIVE))
-
-
-def test_a_frame_refuses_what_is_relative_to_the_population(
-    log: EventLog, features: FeatureSet, session: "SparkSession"
-) -> None:
-    with pytest.raises(BadInput, match=r"^spend_fifth, silence_fifth: relative to the population"):
-        frame_on_spark(log, features, session=session, cutoffs=CUTOFFS, population=ACTIVE)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_in_a_task_is_said_in_our_words_and_leaves_nothing_behind(
@@ -217,6 +213,18 @@ def test_a_worker_that_dies_is_said_in_one_line(session: "SparkSession") -> None
     with pytest.raises(UserError, match=r"^Spark gave up: ") as raised:
         collect(session, frame_of(session, die, buckets=2, columns="share double"))
     assert len(str(raised.value).splitlines()) == 1
+
+
+def test_an_executor_without_holdfast_is_told_from_one_with_too_little_memory(session: "SparkSession") -> None:
+    class OnTheDriverOnly:
+        def __reduce__(self) -> tuple[Any, ...]:  # Any: what pickle takes
+            return importlib.import_module, ("nowhere",)
+
+    def task(_: int, missing: object = OnTheDriverOnly()) -> Iterator[pa.RecordBatch]:
+        yield pa.RecordBatch.from_pydict({"share": [float(missing is None)]})
+
+    with pytest.raises(UserError, match=r"^A task on Spark could not begin: ModuleNotFoundError: No module named 'now"):
+        collect(session, frame_of(session, task, buckets=2, columns="share double"))
 
 
 def test_an_interrupt_stops_the_job(session: "SparkSession", tmp_path: Path) -> None:
