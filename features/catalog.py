@@ -1,53 +1,110 @@
-"""The standard features: a catalogue that adapts to the kinds, the values and the length of a log.
+"""The standard features: a catalogue that adapts to the kinds, values, properties and the length of a log.
 
-Kinds that enough users have get features of their own, the rest are pooled; windows are cut to the history.
-The outcome is an ordinary feature set, so the choice is frozen into its fingerprint.
+Kinds that enough users have get features of their own, the rest are pooled; windows are cut to the history; families
+that a log knows nothing about (no amounts, no complaints, no mailings) are left out. The outcome is an ordinary feature
+set, so the choice is frozen into its fingerprint.
 """
 
+import math
 import re
 import zlib
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-from features.expressions import Described, Expression, Season
-from features.language import FeatureSet, Selection, events, feature_set, season
+from features.errors import BadInput
+from features.expressions import Described
+from features.families import (
+    breadth,
+    cadence,
+    calendar,
+    frequency,
+    lifecycle,
+    money,
+    profile,
+    recency,
+    rhythm,
+    treatment,
+    trend,
+)
+from features.families import (
+    service as troubles,
+)
+from features.families.roles import Roles, assign
+from features.families.shape import Kind, Money, Named, Profiled, Shape, Varied, of_family
+from features.language import FeatureSet, Selection, events, feature_set
+from features.property_counts import PropertySummary
 from features.summary import KindSummary, LogSummary
-from features.windows import Interval, days
+from features.windows import Interval, zone_named
 
-WINDOWS = (7, 14, 28, 56, 91, 182, 364)
+WINDOWS = (1, 3, 7, 14, 28, 56, 91, 182, 364)
+FAMILIES: dict[str, Callable[[Shape], list[Named]]] = {
+    "recency": recency.columns,
+    "frequency": frequency.columns,
+    "money": money.columns,
+    "cadence": cadence.columns,
+    "trend": trend.columns,
+    "breadth": breadth.columns,
+    "rhythm": rhythm.columns,
+    "lifecycle": lifecycle.columns,
+    "service": troubles.columns,
+    "treatment": treatment.columns,
+    "calendar": calendar.columns,
+    "profile": profile.columns,
+}
 LEAST_COVERAGE = 0.05  # a kind that fewer users have says too little to deserve columns
 MOST_KINDS = 6
-LEAST_HISTORY_FOR_SEASONS = 547  # days; with less than a year and a half no season is seen twice
-MONTH, QUARTER, YEAR = 28, 91, 364  # whole weeks, so that every window has each weekday equally often
+MOST_PROPERTIES = 2  # that are counted without being named: each costs a pass over the events
+MOST_PROFILES = 12
+MOST_NAMED = 200  # kinds in one selection; a log with thousands would make models of megabytes
 LONGEST_SLUG = 40
 LEAST_VALUED = 0.5  # amounts that most events lack would measure who records them
+LEAST_PRESENT = 0.2  # a property that fewer of the events have
+MOST_DISTINCT = 2000  # different texts of a property; more are ids or free text
+LEAST_REPEATED = 10  # events to a text on average; less often it is an id
+LEAST_COVERED = 0.5  # of the profiles, by the texts that get a category of their own
+DISCOUNTS = (
+    "discount",
+    "discounts",
+    "discount_amount",
+    "coupon_discount",
+    "savings",
+    "折扣",
+    "折扣金额",
+    "优惠",
+    "优惠金额",
+)
 
-Named = tuple[str, Described]
 
-
-def standard(summary: LogSummary, *, activity: tuple[str, ...] = ()) -> FeatureSet:
-    """The standard features for a log with this summary, about sixty to a hundred and twenty.
+def standard(
+    summary: LogSummary,
+    *,
+    activity: tuple[str, ...] = (),
+    timezone: str = "UTC",
+    service: tuple[str, ...] = (),
+    treatments: tuple[str, ...] = (),
+    redemptions: tuple[str, ...] = (),
+    returns: tuple[str, ...] = (),
+    properties: tuple[str, ...] | None = None,
+) -> FeatureSet:
+    """The standard features for a log with this summary.
 
     `activity` names the kinds that count as being alive (empty: all). Recency, cadence and trend are theirs:
-    a mailing that the company sent does not make a silent user look awake.
+    a mailing that the company sent does not make a silent user look awake. `service`, `treatments`, `redemptions` and
+    `returns` name the kinds in these roles; one that is empty is recognised from common words in the kinds' names.
+    `properties` names those whose texts are counted (none: the ones worth it). Hours are by the clock of `timezone`.
+
+    Raises `BadInput` for a kind or property that the log has not got and for an unknown time zone.
     """
-    history = Interval(summary.start, summary.end).days
-    windows = [window for window in WINDOWS if window < history] or [WINDOWS[0]]
-    named = _alive(events(*activity), windows)
-    valued = [kind.name for kind in summary.kinds if _has_values(kind) and (not activity or kind.name in activity)]
-    if valued:
-        named += _money(events(*valued), windows)
-    if len(summary.kinds) > 1:
-        for slug, label, kinds in _selections(summary):
-            named += _of_kind(events(*kinds), slug, label, windows)
-    if history >= LEAST_HISTORY_FOR_SEASONS:
-        named += _calendar()
-    return feature_set(**dict(named))
+    zone_named(timezone)
+    known = [kind.name for kind in summary.kinds]
+    roles = assign(known, Roles(service, treatments, redemptions, returns), activity=activity)
+    shape = _shape(summary, roles, activity=activity, timezone=timezone, properties=properties)
+    named = (column for family, columns in FAMILIES.items() for column in of_family(family, columns(shape)))
+    return feature_set(**_named_once(named))
 
 
-def kinds_kept(summary: LogSummary) -> tuple[KindSummary, ...]:
+def kinds_kept(summary: LogSummary, *, besides: Collection[str] = ()) -> tuple[KindSummary, ...]:
     """The kinds that get features of their own: the most widely used, each by at least 5 % of the users."""
-    wide = [kind for kind in summary.kinds if kind.users >= LEAST_COVERAGE * summary.users]
+    wide = [kind for kind in summary.kinds if kind.users >= LEAST_COVERAGE * summary.users and kind.name not in besides]
     return tuple(sorted(wide, key=lambda kind: (-kind.users, kind.name))[:MOST_KINDS])
 
 
@@ -62,160 +119,111 @@ def slug_of(kind: str) -> str:
     return plain if readable else f"kind_{zlib.crc32(kind.encode('utf-8', 'surrogatepass')):08x}"
 
 
-def _selections(summary: LogSummary) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    taken = {"event"}  # the name in the columns of all kinds together
-    kept = kinds_kept(summary)
-    for kind in kept:
-        slug = slug_of(kind.name)
-        while slug in taken:
-            slug += "_"
-        taken.add(slug)
-        yield slug, f"“{_literal(kind.name)}”", (kind.name,)
-    rest = tuple(kind.name for kind in summary.kinds if kind not in kept)
-    if rest:
-        yield "rarer_kinds", "rarer", rest
+def _shape(
+    summary: LogSummary, roles: Roles, *, activity: tuple[str, ...], timezone: str, properties: tuple[str, ...] | None
+) -> Shape:
+    history = Interval(summary.start, summary.end).days
+    deeds = [kind.name for kind in summary.kinds if kind.name not in roles.treatments]
+    elsewhere = {*roles.treatments, *roles.redemptions, *roles.service}
+    kept = kinds_kept(summary, besides=elsewhere)
+    told = [name for name in deeds if name in elsewhere or name in {kind.name for kind in kept}]
+    alone = activity or tuple(kind.name for kind in summary.kinds)
+    return Shape(
+        windows=tuple(window for window in WINDOWS if window < history) or WINDOWS[:1],
+        history_days=history,
+        timezone=timezone,
+        activity=events(*activity),
+        deeds=(_events(deeds) if roles.treatments else None) or events(),
+        has_several_kinds=len(deeds) > 1,
+        kinds=tuple(
+            _kind(kind) for kind in kept if (kind.name,) != alone
+        ),  # alone, it is all activity: no need to say it twice
+        told=_events(told) if len(told) < len(deeds) else None,
+        money=_money(summary, roles, activity=activity),
+        service=_events(roles.service),
+        treatments=_events(roles.treatments),
+        redemptions=_events(roles.redemptions),
+        varied=tuple(_varied(one) for one in _worth_counting(summary, properties)),
+        profiles=tuple(_profiles(summary.profile_properties)),
+    )
 
 
-def _alive(activity: Selection, windows: list[int]) -> list[Named]:
-    named: list[Named] = [
-        ("days_since_last_event", activity.days_since_last().says("last seen {:.0f} days ago")),
-        ("days_since_first_event", activity.days_since_first().says("first seen {:.0f} days ago")),
-        ("events_ever", activity.count().says("{:.0f} events in all")),
-        ("active_days_ever", activity.active_days().says("active on {:.0f} days in all")),
-        (
-            "active_days_per_week_ever",
-            (activity.active_days() * 7 / (activity.days_since_first() + 7)).says(
-                "active on {:.1f} days a week since the first"
-            ),
-        ),
-        ("weekend_share_ever", activity.weekend_share().says("{:.0%} of the events at weekends")),
-        ("night_share_ever", activity.night_share().says("{:.0%} of the events between midnight and six")),
-    ]
-    for window in windows:
-        span = days(window)
-        named += [
-            (f"events_{window}d", activity.count(last=span).says(f"{{:.0f}} events in the last {window} days")),
-            (
-                f"active_days_{window}d",
-                activity.active_days(last=span).says(f"active on {{:.0f}} of the last {window} days"),
-            ),
-        ]
-    return [*named, *_cadence(activity), *_trend(activity, windows)]
+def _events(kinds: Sequence[str]) -> Selection | None:
+    return events(*kinds[:MOST_NAMED]) if kinds else None
 
 
-def _cadence(activity: Selection) -> list[Named]:
-    last, gap, spread = activity.days_since_last(), activity.mean_gap(), activity.gap_spread()
-    longest, newest = activity.longest_gap(), activity.newest_gap()
-    told: list[tuple[str, Expression, str]] = [
-        ("mean_gap_days", gap, "usually {:.1f} days between active days"),
-        ("gap_spread_days", spread, "gaps vary by {:.1f} days"),
-        ("gap_irregularity", spread / gap, "gaps vary by {:.1f} times their mean"),
-        ("longest_gap_days", longest, "longest gap so far {:.0f} days"),
-        ("newest_gap_days", newest, "{:.0f} days between the two newest active days"),
-        ("newest_gap_to_mean", newest / gap, "the newest gap was {:.1f} times the usual one"),
-        ("silence_to_mean_gap", last / gap, "silent for {:.1f} times the usual gap"),
-        ("silence_to_longest_gap", last / longest, "silent for {:.1f} times the longest gap so far"),
-        ("silence_surprise", (last - gap) / (spread + 1), "silent for {:+.1f} spreads beyond the usual gap"),
-        (
-            "share_of_longer_gaps",
-            activity.share_of_longer_gaps(),
-            "{:.0%} of the past gaps were as long as this silence",
-        ),
-        (
-            "silence_to_tenure",
-            last / activity.days_since_first(),
-            "silent for {:.0%} of the time since the first event",
-        ),
-    ]
-    few = "too few active days to know the usual rhythm"
-    return [(name, expression.says(sentence, missing=few, family="cadence")) for name, expression, sentence in told]
+def _kind(kind: KindSummary) -> Kind:
+    return Kind(slug_of(kind.name), f"“{_literal(kind.name)}”", events(kind.name), is_valued=_has_values(kind))
 
 
-def _trend(activity: Selection, windows: list[int]) -> list[Named]:
-    named: list[Named] = []
-    for window in [window for window in windows if 2 * window <= windows[-1]]:
-        span = days(window)
-        against = f"in the last {window} days against the {window} before"
-        change = activity.active_days(last=span) - activity.active_days(last=span, ago=span)
-        named.append((f"active_days_change_{window}d", change.says(f"a change of {{:+.0f}} active days {against}")))
-        change = activity.count(last=span) - activity.count(last=span, ago=span)
-        named.append((f"events_change_{window}d", change.says(f"a change of {{:+.0f}} events {against}")))
-    for shorter, longer in pairwise(windows):
-        share = activity.active_days(last=days(shorter)) / activity.active_days(last=days(longer))
-        sentence = f"{{:.0%}} of the active days of the last {longer} fell in the last {shorter}"
-        missing = f"not active in the last {longer} days"
-        named.append((f"active_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
-    for half_life in (7, 28, 91):
-        weight = activity.decayed_count(half_life=days(half_life))
-        sentence = f"recent activity {{:.1f}} (an event counts 1 when fresh, half after {half_life} days)"
-        named.append((f"events_halved_{half_life}d", weight.says(sentence)))
-    recent, usual = activity.decayed_count(half_life=days(7)), activity.decayed_count(half_life=days(91))
-    momentum = (recent * 13 + 1) / (usual + 1)  # 13 sevens are 91; + 1 keeps one event from looking like a trend
-    return [*named, ("momentum_7d_of_91d", momentum.says("lately {:.2f} times as active as usual", family="trend"))]
+def _money(summary: LogSummary, roles: Roles, *, activity: tuple[str, ...]) -> Money | None:
+    no_spend = {*roles.service, *roles.treatments, *roles.redemptions, *roles.returns}
+    valued = [kind for kind in summary.kinds if _has_values(kind)]
+    bought = [kind for kind in valued if kind.name not in no_spend and (not activity or kind.name in activity)]
+    given_back = [kind.name for kind in valued if kind.name in roles.returns]
+    if not bought:
+        return None
+    spend = events(*(kind.name for kind in bought[:MOST_NAMED]))
+    has_negative = any(kind.negative for kind in bought)
+    main = max(bought, key=lambda kind: kind.valued)
+    least_large = float(f"{main.large or 0.0:.3g}")  # as exact as one says it
+    discount = next((one.name for one in summary.properties if _is_discount(one)), None)
+    return Money(
+        spend=spend,
+        bought=spend.at_least(0) if has_negative else spend,
+        returned=(spend.below(0),) * has_negative + (events(*given_back[:MOST_NAMED]),) * bool(given_back),
+        large=events(main.name).at_least(least_large) if least_large > 0 else None,
+        least_large=least_large,
+        discounts=None if discount is None else spend.of(discount),
+    )
 
 
-def _money(valued: Selection, windows: list[int]) -> list[Named]:
-    long = windows[-1]
-    named: list[Named] = [
-        ("amount_ever", valued.total().says("amounts of {:,.2f} in all")),
-        ("mean_amount_ever", valued.mean().says("an amount of {:,.2f} on average", missing="no amount so far")),
-        ("largest_amount_ever", valued.maximum().says("{:,.2f} was the largest amount", missing="no amount so far")),
-        (
-            f"mean_amount_{long}d",
-            valued.mean(last=days(long)).says(
-                f"an amount of {{:,.2f}} on average in the last {long} days",
-                missing=f"no amount in the last {long} days",
-            ),
-        ),
-    ]
-    named += [
-        (f"amount_{window}d", valued.total(last=days(window)).says(f"amounts of {{:,.2f}} in the last {window} days"))
-        for window in [window for window in windows if window >= MONTH] or windows
-    ]
-    for shorter, longer in [pair for pair in ((MONTH, QUARTER), (QUARTER, YEAR)) if pair[1] in windows]:
-        share = valued.total(last=days(shorter)) / valued.total(last=days(longer))
-        sentence = f"{{:.0%}} of the amounts of the last {longer} days fell in the last {shorter}"
-        missing = f"no amount in the last {longer} days"
-        named.append((f"amount_share_{shorter}d_of_{longer}d", share.says(sentence, missing=missing, family="trend")))
-    return named
-
-
-def _of_kind(kind: Selection, slug: str, label: str, windows: list[int]) -> list[Named]:
-    long = windows[-1]
-    never = f"no {label} event so far"
-    share = kind.count(last=days(long)) / events().count(last=days(long))
-    month = days(28)
-    change = kind.count(last=month) - kind.count(last=month, ago=month)
-    return [
-        (
-            f"days_since_last_{slug}",
-            kind.days_since_last().says(f"last {label} event {{:.0f}} days ago", missing=never),
-        ),
-        *(
-            (
-                f"{slug}_{window}d",
-                kind.count(last=days(window)).says(f"{{:.0f}} {label} events in the last {window} days"),
+def _worth_counting(summary: LogSummary, named: tuple[str, ...] | None) -> list[PropertySummary]:
+    """The properties as named; else those that enough events have, and that repeat themselves as ids do not."""
+    if named is not None:
+        known = {one.name: one for one in summary.properties}
+        unknown = [name for name in named if name not in known]
+        if unknown:
+            raise BadInput(
+                f"the log's events have no property {', '.join(map(repr, unknown))}; "
+                f"expected some of {', '.join(map(repr, list(known)[:20])) or 'none: no event has a property'}."
             )
-            for window in windows
-            if window in (7, MONTH, QUARTER, YEAR)
-        ),
-        (
-            f"{slug}_change_28d",
-            change.says(f"a change of {{:+.0f}} {label} events in the last 28 days against the 28 before"),
-        ),
-        (f"{slug}_ever", kind.count().says(f"{{:.0f}} {label} events in all")),
-        (
-            f"{slug}_share_{long}d",
-            share.says(f"{{:.0%}} of the events of the last {long} days are {label}", family="breadth"),
-        ),
+        return [known[name] for name in named]
+    worth = [
+        one
+        for one in summary.properties
+        if one.events >= LEAST_PRESENT * summary.events
+        and 1 < one.distinct <= min(MOST_DISTINCT, one.events / LEAST_REPEATED)
+        and not _is_discount(one)
     ]
+    return worth[:MOST_PROPERTIES]
 
 
-def _calendar() -> list[Named]:
-    return [
-        ("season_sine", season(Season.SINE).says("time of the year (sine {:.2f})")),
-        ("season_cosine", season(Season.COSINE).says("time of the year (cosine {:.2f})")),
-    ]
+def _varied(one: PropertySummary) -> Varied:
+    return Varied(slug_of(one.name), f"“{_literal(one.name)}”", one.name)
+
+
+def _profiles(properties: Iterable[PropertySummary]) -> Iterator[Profiled]:
+    """Numbers as numbers; texts as categories where the most frequent ones cover most users."""
+    told = 0
+    for one in properties:
+        texts = tuple(text for text, _ in one.texts)
+        is_number = bool(texts) and all(map(_is_number, texts))
+        covered = sum(count for _, count in one.texts)
+        if told < MOST_PROFILES and one.distinct > 1 and (is_number or covered >= LEAST_COVERED * one.events):
+            told += 1
+            yield Profiled(slug_of(one.name), _literal(one.name), one.name, () if is_number else texts)
+
+
+def _is_discount(one: PropertySummary) -> bool:
+    return one.name.casefold() in DISCOUNTS and all(_is_number(text) for text, _ in one.texts)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _has_values(kind: KindSummary) -> bool:
@@ -225,3 +233,14 @@ def _has_values(kind: KindSummary) -> bool:
 def _literal(text: str) -> str:
     """Text that a sentence shows as it is: braces would be read as a place for the value."""
     return text.replace("{", "{{").replace("}", "}}")
+
+
+def _named_once(named: Iterable[Named]) -> dict[str, Described]:
+    """The columns by name; of two with one name (kinds may be called anything) the later gets an underscore."""
+    columns: dict[str, Described] = {}
+    for name, told in named:
+        free = name
+        while free in columns:
+            free += "_"
+        columns[free] = told
+    return columns

@@ -10,6 +10,7 @@ compiled when it is first planned with, kept on disk, and never compiled during 
 registered is held to the laws of features by `tests/laws`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,7 +95,7 @@ def gap_spread(active: ActiveDays) -> float:
     for place in range(1, len(active.days)):
         squares += float((active.days[place] - active.days[place - 1]) ** 2)
     mean = (active.days[-1] - active.days[0]) / (len(active.days) - 1)
-    return np.sqrt(max(0.0, squares / (len(active.days) - 1) - mean * mean))
+    return math.sqrt(max(0.0, squares / (len(active.days) - 1) - mean * mean))
 
 
 @operator(family="cadence", unit="days")
@@ -117,11 +118,71 @@ def newest_gap(active: ActiveDays) -> float:
 @operator(family="cadence", unit="days")
 def gap_quantile(active: ActiveDays) -> float:
     """The gap that a share `number` of the gaps does not exceed: an observed gap, the inverse of their distribution."""
+    gaps = len(active.days) - 1
+    if gaps == 0:
+        return np.nan
+    place = min(max(math.ceil(active.number * gaps), 1), gaps)
+    counts = np.zeros(64, dtype=np.int64)  # counting sorts the gaps up to two months, which nearly all are
+    for at in range(gaps):
+        gap = active.days[at + 1] - active.days[at]
+        if gap < len(counts):
+            counts[gap] += 1
+    for gap in range(len(counts)):
+        place -= counts[gap]
+        if place <= 0:
+            return float(gap)
+    long = active.days[1:] - active.days[:-1]
+    return float(np.sort(long[long >= len(counts)])[place - 1])
+
+
+@operator(family="cadence", unit="days")
+def newest_gaps(active: ActiveDays) -> float:
+    """The mean of the `number` newest gaps, of all where there are fewer; missing with fewer than two active days."""
+    gaps = min(max(int(active.number), 1), len(active.days) - 1)
+    return float(active.days[-1] - active.days[len(active.days) - 1 - gaps]) / gaps if gaps > 0 else np.nan
+
+
+@operator(family="cadence", unit="share")
+def clumpiness(active: ActiveDays) -> float:
+    """How far the gaps and the present silence are from equal, 0 to 1; missing with fewer than two active days.
+
+    One less the entropy of their shares in the time since the first active day, over its most (Zhang, Bradlow and
+    Small, Predicting Customer Value Using Clumpiness, Marketing Science 2015).
+    """
     if len(active.days) == 1:
         return np.nan
-    gaps = np.sort(active.days[1:] - active.days[:-1])
-    place = int(np.ceil(active.number * len(gaps))) - 1
-    return float(gaps[min(max(place, 0), len(gaps) - 1)])
+    silence, span = float(active.today - active.days[-1]), float(active.today - active.days[0])
+    logs = silence * math.log(silence)
+    counts = np.zeros(32, dtype=np.int64)  # of the short gaps, which are many: logarithms are dear
+    for place in range(1, len(active.days)):
+        gap = active.days[place] - active.days[place - 1]
+        if gap < len(counts):
+            counts[gap] += 1
+        else:
+            logs += gap * math.log(gap)
+    for gap in range(2, len(counts)):  # the logarithm of 1 is 0
+        if counts[gap] > 0:
+            logs += counts[gap] * (gap * math.log(gap))
+    return min(max(0.0, 1.0 - (math.log(span) - logs / span) / math.log(len(active.days))), 1.0)
+
+
+@operator(family="cadence", unit="share")
+def weekday_focus(active: ActiveDays) -> float:
+    """How much active days keep to the same days of the week: 0 for all alike, 1 for one day; missing with one only.
+
+    One less the entropy over the seven days, over its most: the weekly regularity of Boroujeni and others, How to
+    Quantify Student's Regularity? (2016).
+    """
+    if len(active.days) == 1:
+        return np.nan
+    counts = np.zeros(7, dtype=np.int64)
+    for day in active.days:
+        counts[(day - active.days[0]) % 7] += 1
+    logs = 0.0
+    for count in counts:
+        if count > 1:  # the logarithm of 1 is 0
+            logs += count * math.log(count)
+    return min(max(0.0, 1.0 - (math.log(len(active.days)) - logs / len(active.days)) / math.log(7.0)), 1.0)
 
 
 @operator(family="cadence", unit="share")
@@ -158,9 +219,10 @@ def longest_streak(active: ActiveDays) -> float:
 @operator(family="cadence", unit="weeks", nothing=0.0)
 def active_weeks(active: ActiveDays) -> float:
     """In how many of the last `number` weeks, counted back from the cutoff, there was an event."""
-    weeks, newest = 0.0, -1.0
+    weeks, newest, week, start = 0.0, -1, 0, active.today - 7
     for place in range(len(active.days) - 1, -1, -1):
-        week = float((active.today - 1 - active.days[place]) // 7)
+        while active.days[place] < start:
+            week, start = week + 1, start - 7
         if week >= active.number:
             break
         if week != newest:
@@ -184,12 +246,13 @@ def week_streak(active: ActiveDays) -> float:
 @operator(family="trend", unit="events a week")
 def weekly_slope(active: ActiveDays) -> float:
     """The least-squares slope of the weekly counts over the last `number` weeks; above 0 means growing."""
-    middle, slope, squares = (active.number - 1.0) / 2.0, 0.0, 0.0
+    slope, week, start = 0.0, 0, active.today - 7
     for place in range(len(active.days) - 1, -1, -1):
-        week = float((active.today - 1 - active.days[place]) // 7)
+        while active.days[place] < start:
+            week, start = week + 1, start - 7
         if week >= active.number:
             break
-        slope += (middle - week) * active.counts[place]
+        slope += ((active.number - 1.0) / 2.0 - week) * active.counts[place]
     squares = active.number * (active.number * active.number - 1.0) / 12.0
     return slope / squares if squares > 0.0 else np.nan
 
@@ -197,13 +260,13 @@ def weekly_slope(active: ActiveDays) -> float:
 @operator(family="trend", unit="events", nothing=0.0)
 def peak_week(active: ActiveDays) -> float:
     """The most events in one of the last `number` weeks, counted back from the cutoff."""
-    most, inside, week = 0.0, 0.0, -1
+    most, inside, week, start = 0.0, 0.0, 0, active.today - 7
     for place in range(len(active.days) - 1, -1, -1):
-        here = (active.today - 1 - active.days[place]) // 7
-        if here >= active.number:
+        while active.days[place] < start:
+            week, start, inside = week + 1, start - 7, 0.0
+        if week >= active.number:
             break
-        inside = inside + active.counts[place] if here == week else active.counts[place]
-        week = here
+        inside += active.counts[place]
         most = max(most, inside)
     return most
 
@@ -211,15 +274,15 @@ def peak_week(active: ActiveDays) -> float:
 @operator(family="trend", unit="weeks")
 def weeks_since_peak(active: ActiveDays) -> float:
     """How many weeks ago the busiest of the last `number` weeks was; of equal ones the newest."""
-    most, inside, week, peak = 0.0, 0.0, -1, np.nan
+    most, inside, peak, week, start = 0.0, 0.0, np.nan, 0, active.today - 7
     for place in range(len(active.days) - 1, -1, -1):
-        here = (active.today - 1 - active.days[place]) // 7
-        if here >= active.number:
+        while active.days[place] < start:
+            week, start, inside = week + 1, start - 7, 0.0
+        if week >= active.number:
             break
-        inside = inside + active.counts[place] if here == week else active.counts[place]
-        week = here
+        inside += active.counts[place]
         if inside > most:
-            most, peak = inside, float(here)
+            most, peak = inside, float(week)
     return peak
 
 
@@ -259,16 +322,26 @@ def early_total(active: ActiveDays) -> float:
 @operator(family="frequency", unit="events", nothing=0.0)
 def decayed_count(active: ActiveDays) -> float:
     """The count with every event's weight halved each `number` days of age."""
-    weight = 0.0
+    fading = np.empty(16)  # over the days between neighbours, which are mostly few: powers are dear
+    for gap in range(len(fading)):
+        fading[gap] = np.exp2(-gap / active.number)
+    weight, level, newer = 1.0, 0.0, active.today - 1
     for place in range(len(active.days) - 1, -1, -1):
-        weight += active.counts[place] * np.exp2(-(active.today - 1 - active.days[place]) / active.number)
-    return weight
+        gap, newer = newer - active.days[place], active.days[place]
+        weight *= fading[gap] if gap < len(fading) else np.exp2(-gap / active.number)
+        level += weight * active.counts[place]
+    return float(level)
 
 
 @operator(family="money", unit="value", nothing=0.0)
 def decayed_total(active: ActiveDays) -> float:
     """The sum of the values with every one's weight halved each `number` days of age."""
-    weight = 0.0
+    fading = np.empty(16)  # over the days between neighbours, which are mostly few: powers are dear
+    for gap in range(len(fading)):
+        fading[gap] = np.exp2(-gap / active.number)
+    weight, level, newer = 1.0, 0.0, active.today - 1
     for place in range(len(active.days) - 1, -1, -1):
-        weight += active.totals[place] * np.exp2(-(active.today - 1 - active.days[place]) / active.number)
-    return weight
+        gap, newer = newer - active.days[place], active.days[place]
+        weight *= fading[gap] if gap < len(fading) else np.exp2(-gap / active.number)
+        level += weight * active.totals[place]
+    return float(level)
