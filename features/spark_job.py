@@ -4,7 +4,6 @@ import json
 import re
 import traceback
 import uuid
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from features import errors
 from features.errors import UserError
+from features.spark_session import no_word_of_pandas
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row, SparkSession
@@ -34,9 +34,7 @@ class _TaskFailed(Exception):
 
 def frame_of(session: "SparkSession", task: Task, *, buckets: int, columns: str) -> "DataFrame":
     """A frame with what the task yields for each bucket; `columns` are its names and types in Spark's words."""
-    with warnings.catch_warnings():
-        # Said of pandas 3, which nothing here uses: Arrow goes in and Arrow comes out.
-        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    with no_word_of_pandas():
         numbers = session.range(0, buckets, 1, buckets)  # exactly one bucket a partition
         return numbers.mapInArrow(partial(_of_partition, task), columns)
 

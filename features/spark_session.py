@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -53,7 +54,7 @@ def open_session(*, cores: int, settings: Mapping[str, str] | None = None) -> It
 
     running = SparkSession.getActiveSession()
     if running is not None or "PYSPARK_GATEWAY_PORT" in os.environ:
-        with _interrupts_as_before():
+        with _interrupts_as_before(), no_word_of_pandas():
             session = running or SparkSession.builder.getOrCreate()
         yield session
         return
@@ -62,6 +63,14 @@ def open_session(*, cores: int, settings: Mapping[str, str] | None = None) -> It
         yield session
     finally:
         session.stop()
+
+
+@contextmanager
+def no_word_of_pandas() -> Iterator[None]:
+    """Hush what Spark says of pandas 3, which is not used here: Arrow goes in and Arrow comes out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+        yield
 
 
 def _check_installed() -> None:
@@ -76,6 +85,7 @@ def _start(settings: Mapping[str, str]) -> "SparkSession":
     configuration = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     with ExitStack() as stack:
         stack.enter_context(_interrupts_as_before())
+        stack.enter_context(no_word_of_pandas())
         stack.enter_context(_environment(PYSPARK_PYTHON=os.environ.get("PYSPARK_PYTHON", sys.executable)))
         if SparkContext._gateway is None:  # a stopped session leaves its Java behind for the next
             _start_java(configuration)
