@@ -9,7 +9,9 @@ from numba.extending import intrinsic
 
 from features.operators import ActiveDays
 
-_ACTIVE_DAYS: Any = numba.types.NamedTuple(  # Any here and below: Numba ships no types
+_TYPES: Any = numba.types  # Any here and below: Numba ships no types
+_IF: Any = cgutils.if_unlikely
+_ACTIVE_DAYS = _TYPES.NamedTuple(
     (numba.int64[::1], numba.float64[::1], numba.float64[::1], numba.int64, numba.float64, numba.float64), ActiveDays
 )
 _SIGNATURE: Any = numba.float64(_ACTIVE_DAYS)
@@ -24,8 +26,7 @@ def address_of(function: Callable[[ActiveDays], float]) -> int:
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))
 
 
-@intrinsic
-def call_operator(_context: Any, address: Any, active: Any) -> Any:
+def _call_operator(_context: Any, address: Any, active: Any) -> Any:
     """Call the operator at an address, by Numba's own convention for calls between compiled functions."""
 
     def generate(context: Any, builder: Any, _: Any, arguments: Any) -> Any:
@@ -34,8 +35,11 @@ def call_operator(_context: Any, address: Any, active: Any) -> Any:
         status, answer = context.call_conv.call_function(
             builder, function, _SIGNATURE.return_type, _SIGNATURE.args, arguments[1:]
         )
-        with cgutils.if_unlikely(builder, status.is_error):
+        with _IF(builder, status.is_error):
             context.call_conv.return_status_propagate(builder, status)
         return answer
 
     return _SIGNATURE.return_type(address, active), generate
+
+
+call_operator: Any = intrinsic(_call_operator)

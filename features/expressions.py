@@ -45,6 +45,24 @@ class Season(StrEnum):
     COSINE = "cosine"
 
 
+_FAMILY_OF = {
+    Additive.COUNT: "frequency",
+    Additive.ACTIVE_DAYS: "frequency",
+    Additive.TOTAL: "money",
+    Additive.VALUED: "money",
+    Additive.MAXIMUM: "money",
+    Additive.DURING: "rhythm",
+}
+_UNIT_OF = {
+    Additive.COUNT: "events",
+    Additive.VALUED: "events",
+    Additive.DURING: "events",
+    Additive.ACTIVE_DAYS: "days",
+    Additive.TOTAL: "value",
+    Additive.MAXIMUM: "value",
+}
+
+
 class Expression:
     """A number for one user at one cutoff; combine with `+ - * /` and describe with `says`."""
 
@@ -102,8 +120,8 @@ class Expression:
             self,
             sentence,
             missing,
-            family or family_of(self),
-            unit or unit_of(self),
+            family or self.family,
+            unit or self.unit,
             sentence_zh=zh,
             missing_zh=missing_zh,
         )
@@ -111,6 +129,19 @@ class Expression:
     def parts(self) -> Iterator["Expression"]:
         """This expression and all below it."""
         yield self
+
+    @property
+    def family(self) -> str:
+        """The family that it belongs to unless its author says otherwise: that of the first tally in it."""
+        found = tallies(self)
+        if any(isinstance(tally, Window) and tally.ago for tally in found):
+            return "trend"
+        return found[0].family if found else "calendar"
+
+    @property
+    def unit(self) -> str:
+        """The unit of its number unless its author says otherwise; empty for none."""
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +193,16 @@ class Window(Expression):
     ago: int = 0
     during: Hours | None = None
 
+    @property
+    def family(self) -> str:
+        """What changes against an earlier window is a trend; else what is added up decides."""
+        return "trend" if self.ago else _FAMILY_OF[self.what]
+
+    @property
+    def unit(self) -> str:
+        """Events, days or the unit of the values."""
+        return _UNIT_OF[self.what]
+
 
 @dataclass(frozen=True, slots=True)
 class Age(Expression):
@@ -169,6 +210,16 @@ class Age(Expression):
 
     end: End
     chosen: Chosen
+
+    @property
+    def family(self) -> str:
+        """The newest event is recency, the oldest one the life cycle."""
+        return "recency" if self.end is End.LAST else "lifecycle"
+
+    @property
+    def unit(self) -> str:
+        """Days."""
+        return "days"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +229,16 @@ class OfDays(Expression):
     operator: str
     chosen: Chosen
     number: float = 0.0
+
+    @property
+    def family(self) -> str:
+        """What the operator says."""
+        return known(self.operator).family
+
+    @property
+    def unit(self) -> str:
+        """What the operator says."""
+        return known(self.operator).unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +250,16 @@ class Breadth(Expression):
     chosen: Chosen
     last: int = 0
 
+    @property
+    def family(self) -> str:
+        """Breadth."""
+        return "breadth"
+
+    @property
+    def unit(self) -> str:
+        """Kinds of event, texts of the property, or bits."""
+        return "bits" if self.what is Variety.ENTROPY else "values" if self.by else "kinds"
+
 
 @dataclass(frozen=True, slots=True)
 class Latest(Expression):
@@ -199,6 +270,16 @@ class Latest(Expression):
 
     chosen: Chosen
     among: tuple[str, ...] = ()
+
+    @property
+    def family(self) -> str:
+        """Profile, or money for the newest value of an event."""
+        return "profile" if self.chosen.kinds == (PROFILE,) else "money"
+
+    @property
+    def unit(self) -> str:
+        """The unit of the values, or a category."""
+        return "category" if self.among else "value"
 
 
 Tally = Window | Age | OfDays | Breadth | Latest
@@ -217,6 +298,13 @@ class Arithmetic(Expression):
         yield self
         yield from self.left.parts()
         yield from self.right.parts()
+
+    @property
+    def unit(self) -> str:
+        """What is left when equal units cancel; a ratio of different ones names the upper."""
+        if self.operator == "/":
+            return "ratio" if self.left.unit == self.right.unit else self.left.unit
+        return self.left.unit or self.right.unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +327,11 @@ class Relative(Expression):
         """This expression and all below it."""
         yield self
         yield from self.of.parts()
+
+    @property
+    def unit(self) -> str:
+        """A fifth."""
+        return "fifth"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,73 +357,6 @@ def categories(expression: Expression) -> tuple[str, ...]:
     return (*expression.among, "another") if isinstance(expression, Latest) and expression.among else ()
 
 
-_FAMILY_OF = {
-    Additive.COUNT: "frequency",
-    Additive.ACTIVE_DAYS: "frequency",
-    Additive.TOTAL: "money",
-    Additive.VALUED: "money",
-    Additive.MAXIMUM: "money",
-    Additive.DURING: "rhythm",
-    End.LAST: "recency",
-    End.FIRST: "lifecycle",
-}
-_UNIT_OF = {
-    Additive.COUNT: "events",
-    Additive.VALUED: "events",
-    Additive.DURING: "events",
-    Additive.ACTIVE_DAYS: "days",
-    Additive.TOTAL: "value",
-    Additive.MAXIMUM: "value",
-}
-
-
-def family_of(expression: Expression) -> str:
-    """The family that an expression belongs to unless its author says otherwise."""
-    found = tallies(expression)
-    if not found:
-        return "calendar"
-    if any(isinstance(tally, Window) and tally.ago for tally in found):
-        return "trend"
-    match found[0]:
-        case Window(what):
-            return _FAMILY_OF[what]
-        case Age(end):
-            return _FAMILY_OF[end]
-        case OfDays(operator):
-            return known(operator).family
-        case Breadth():
-            return "breadth"
-        case Latest(chosen):
-            return "profile" if chosen.kinds == (PROFILE,) else "money"
-
-
-def unit_of(expression: Expression) -> str:
-    """The unit that an expression's number has unless its author says otherwise."""
-    match expression:
-        case Window(what):
-            return _UNIT_OF[what]
-        case Age():
-            return "days"
-        case OfDays(operator):
-            return known(operator).unit
-        case Breadth(what):
-            return "bits" if what is Variety.ENTROPY else "kinds" if not expression.by else "values"
-        case Latest(among=among):
-            return "category" if among else "value"
-        case Relative():
-            return "fifth"
-        case Arithmetic("root" | "magnitude" | "smaller" | "larger", left, _):
-            return unit_of(left)
-        case Arithmetic("+" | "-", left, right):
-            return unit_of(left) or unit_of(right)
-        case Arithmetic("/", left, right):
-            below = unit_of(right)
-            return "ratio" if unit_of(left) == below else unit_of(left) if below in {"", "events"} else "ratio"
-        case Arithmetic(_, left, right):
-            return unit_of(left) if isinstance(right, Constant) else ""
-    return ""
-
-
 def _expression(other: Expression | float) -> Expression:
     if isinstance(other, Relative):
         raise BadInput("a fifth of the population cannot be calculated with; give it a column of its own.")
@@ -341,7 +367,5 @@ def _check_sentence(sentence: str, example: float | str) -> None:
     try:
         sentence.format(example)
     except (ValueError, IndexError, KeyError) as error:
-        raise BadInput(
-            f"the sentence {sentence!r} does not take one {'text' if isinstance(example, str) else 'number'} ({error}); "
-            f"write {'{}' if isinstance(example, str) else '{:.0f}'} for it."
-        ) from None
+        what, place = ("text", "{}") if isinstance(example, str) else ("number", "{:.0f}")
+        raise BadInput(f"the sentence {sentence!r} does not take one {what} ({error}); write {place} for it.") from None

@@ -26,8 +26,33 @@ from features.expressions import (
 def to_json(expression: Expression) -> list[Any]:  # Any: JSON
     """An expression as nested JSON lists."""
     match expression:
+        case Arithmetic(operator, left, right):
+            return ["arithmetic", operator, to_json(left), to_json(right)]
+        case Relative(of):
+            return ["fifth", to_json(of)]
         case Constant(number):
             return ["constant", number]
+        case OfCutoff(season):
+            return ["season", season.value]
+    return _tally_to_json(expression)
+
+
+def from_json(document: list[Any]) -> Expression:  # Any: JSON
+    """The expression that `to_json` wrote; raises `BadInput` for anything else."""
+    match document:
+        case ["arithmetic", operator, left, right]:
+            return Arithmetic(operator, from_json(left), from_json(right))
+        case ["fifth", of]:
+            return Relative(from_json(of))
+        case ["constant", number]:
+            return Constant(float(number))
+        case ["season", part]:
+            return OfCutoff(Season(part))
+    return _tally_from_json(document)
+
+
+def _tally_to_json(tally: Expression) -> list[Any]:  # Any: JSON
+    match tally:
         case Window(what, chosen, last, ago, during):
             return ["window", what.value, _chosen(chosen), last, ago, during and _hours(during)]
         case Age(end, chosen):
@@ -38,20 +63,11 @@ def to_json(expression: Expression) -> list[Any]:  # Any: JSON
             return ["breadth", what.value, by, _chosen(chosen), last]
         case Latest(chosen, among):
             return ["latest", _chosen(chosen), list(among)]
-        case Arithmetic(operator, left, right):
-            return ["arithmetic", operator, to_json(left), to_json(right)]
-        case OfCutoff(season):
-            return ["season", season.value]
-        case Relative(of):
-            return ["fifth", to_json(of)]
-    raise TypeError(f"{expression!r} is not an expression of the language")
+    raise TypeError(f"{tally!r} is not an expression of the language")
 
 
-def from_json(document: list[Any]) -> Expression:  # Any: JSON
-    """The expression that `to_json` wrote; raises `BadInput` for anything else."""
+def _tally_from_json(document: list[Any]) -> Expression:  # Any: JSON
     match document:
-        case ["constant", number]:
-            return Constant(float(number))
         case ["window", what, chosen, last, ago, during]:
             hours = Hours(tuple(during[0]), tuple(during[1]), during[2]) if during else None
             return Window(Additive(what), _chosen_of(chosen), last, ago, hours)
@@ -63,12 +79,6 @@ def from_json(document: list[Any]) -> Expression:  # Any: JSON
             return Breadth(Variety(what), by, _chosen_of(chosen), last)
         case ["latest", chosen, among]:
             return Latest(_chosen_of(chosen), tuple(among))
-        case ["arithmetic", operator, left, right]:
-            return Arithmetic(operator, from_json(left), from_json(right))
-        case ["season", part]:
-            return OfCutoff(Season(part))
-        case ["fifth", of]:
-            return Relative(from_json(of))
     raise BadInput(f"{document!r} is not an expression that this version knows; train again with this version.")
 
 

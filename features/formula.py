@@ -16,6 +16,9 @@ from features.expressions import (
     Window,
 )
 
+_INFIX = frozenset("+-*/")
+_UNARY = frozenset({"root", "magnitude"})
+
 
 def formula(expression: Expression) -> str:
     """The expression in the language, spans as days.
@@ -27,17 +30,21 @@ def formula(expression: Expression) -> str:
     match expression:
         case Constant(number):
             return f"{number:g}"
-        case Arithmetic("+" | "-" | "*" | "/" as operator, left, right):
-            return f"{_inner(left)} {operator} {_inner(right)}"
-        case Arithmetic("root" | "magnitude" as operator, left, _):
-            return f"{operator}({formula(left)})"
-        case Arithmetic(operator, left, right):
-            return f"{operator}({formula(left)}, {formula(right)})"
+        case Arithmetic():
+            return _arithmetic(expression)
         case OfCutoff(season):
             return f"season({season.value})"
         case Relative(of):
             return f"fifth_of_population({formula(of)})"
     return _tally(expression)
+
+
+def _arithmetic(expression: Arithmetic) -> str:
+    left, right = expression.left, expression.right
+    if expression.operator in _INFIX:
+        return f"{_inner(left)} {expression.operator} {_inner(right)}"
+    inside = formula(left) if expression.operator in _UNARY else f"{formula(left)}, {formula(right)}"
+    return f"{expression.operator}({inside})"
 
 
 def _tally(expression: Expression) -> str:
@@ -64,7 +71,7 @@ def _tally(expression: Expression) -> str:
 
 def _inner(expression: Expression) -> str:
     text = formula(expression)
-    is_compound = isinstance(expression, Arithmetic) and expression.operator in {"+", "-", "*", "/"}
+    is_compound = isinstance(expression, Arithmetic) and expression.operator in _INFIX
     return f"({text})" if is_compound else text
 
 

@@ -35,7 +35,7 @@ ACTIVE_DAYS, MAXIMUM = -1, -2  # in place of an additive: what the active days t
 VARIETIES = tuple(Variety)
 EVER = -1  # in place of an edge
 HOURS_PER_WEEK = 168
-BOUNDS, DAYS, VALUES = 1, 2, 4  # what a selection needs beside sums: bounds of the value, counts by day, single values
+BOUNDS, DAYS, VALUES, HOURS = 1, 2, 4, 8  # what a selection needs: bounds, counts by day, single values, hours
 
 Table = NDArray[np.int64]
 Thing = TypeVar("Thing")
@@ -58,12 +58,13 @@ class Plan:
     dimensions: tuple[str, ...]  # the properties that breadth is counted of; the first is the kind
     selections: Table  # measure, first additive, end of additives, first edge, end of edges
     bounds: NDArray[np.float64]  # of each selection: least, below; NaN where there is none
-    looks: NDArray[np.int64]  # of each selection: BOUNDS, DAYS and VALUES added up
+    looks: NDArray[np.int64]  # of each selection: BOUNDS, DAYS, VALUES and HOURS added up
     additives: Table  # what (place in ADDITIVES), mask
     edges: NDArray[np.int64]  # ages in days; each selection's from the oldest to 0
     masks: NDArray[np.bool_]  # hours of the week from Monday midnight [masks, 168]
     timezones: tuple[str, ...]  # of each mask
-    windows: Table  # selection, additive, newer edge, older edge, cell
+    windows: Table  # additive, newer edge, older edge, cell
+    window_ends: NDArray[np.int64]  # where each selection's windows begin, and where the last ends
     ages: Table  # selection, 1 for the oldest event, cell
     calls: Table  # selection, operator, cell
     numbers: NDArray[np.float64]  # the parameter of each call
@@ -80,9 +81,9 @@ class Plan:
         return Wanted(properties=tuple(sorted(named - {""})))
 
     def members(self, kind_names: Sequence[str]) -> NDArray[np.bool_]:
-        """For each kind of a log and each selection whether its events are chosen: `[kinds, selections]`."""
-        rows = [[chosen.covers(kind) for chosen in self.choices] for kind in kind_names]
-        return np.array(rows, dtype=np.bool_).reshape(len(kind_names), len(self.choices))
+        """For each selection and each kind of a log whether its events are chosen: `[selections, kinds]`."""
+        rows = [[chosen.covers(kind) for kind in kind_names] for chosen in self.choices]
+        return np.array(rows, dtype=np.bool_).reshape(len(self.choices), len(kind_names))
 
 
 def make_plan(features: FeatureSet) -> Plan:
@@ -123,12 +124,13 @@ def make_plan(features: FeatureSet) -> Plan:
         timezones=tuple(hours.timezone for hours in masks),
         windows=_table(
             [
-                (s, *window, cells[tally])
+                (*window, cells[tally])
                 for s, each in enumerate(selections)
                 for tally, window in each.windows(first_edge=int(edges[s]))
             ],
-            fields=5,
+            fields=4,
         ),
+        window_ends=np.cumsum([0, *(each.window_count for each in selections)], dtype=np.int64),
         ages=_table(
             [(place[tally], tally.end is End.FIRST, cells[tally]) for tally in found if isinstance(tally, Age)],
             fields=3,
@@ -169,7 +171,13 @@ class _Selection:
             BOUNDS * any(each.chosen.bounded for each in found)
             + DAYS * any(isinstance(each, OfDays) for each in found)
             + VALUES * values
+            + HOURS * any(window.during is not None for window in self._windows)
         )
+
+    @property
+    def window_count(self) -> int:
+        """How many windows there are."""
+        return len(self._windows)
 
     def windows(self, *, first_edge: int) -> Iterable[tuple[Window, tuple[int, int, int]]]:
         """Each window with its additive, newer edge and older edge."""

@@ -38,8 +38,7 @@ def make_program(expressions: Sequence[Expression], cells: Mapping[Tally, int]) 
     constants = list(
         dict.fromkeys(part.number for each in expressions for part in each.parts() if isinstance(part, Constant))
     )
-    register: dict[Expression | tuple[int, int, int], int] = {}
-    register.update(cells)
+    register: dict[Expression | tuple[int, int, int], int] = dict(cells.items())
     steps: list[tuple[int, int, int]] = []
 
     def step(*operation: int) -> int:
@@ -70,16 +69,22 @@ def make_program(expressions: Sequence[Expression], cells: Mapping[Tally, int]) 
     )
 
 
-def run(program: Program, cells: NDArray[np.float64], *, cutoffs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The features `[n, features]` that follow from cells `[n, cells]` of rows at `cutoffs`; missing is NaN."""
-    out = np.empty((len(cells), len(program.columns)), dtype=np.float64)
-    _run(out, cells, cutoffs, program.constants, program.steps, program.columns)
-    return out
+def run(
+    program: Program,
+    cells: NDArray[np.float64],
+    *,
+    cutoffs: NDArray[np.int64],
+    out: NDArray[np.float64],
+    places: NDArray[np.int64],
+) -> None:
+    """Write the features of `cells[i]`, a row at `cutoffs[i]`, to `out[places[i]]`; missing is NaN."""
+    _run(out, places, cells, cutoffs, program.constants, program.steps, program.columns)
 
 
 _compiled: "Callable[[Callable[..., None]], Callable[..., None]]" = numba.njit(  # Numba ships no types
     numba.void(
         numba.float64[:, ::1],
+        numba.int64[::1],
         numba.float64[:, ::1],
         numba.types.Array(numba.int64, 1, "C", readonly=True),
         numba.float64[::1],
@@ -95,6 +100,7 @@ _compiled: "Callable[[Callable[..., None]], Callable[..., None]]" = numba.njit( 
 @_compiled
 def _run(  # noqa: C901, PLR0912 - one branch an operation; Numba takes no objects
     out: NDArray[np.float64],
+    places: NDArray[np.int64],
     cells: NDArray[np.float64],
     cutoffs: NDArray[np.int64],
     constants: NDArray[np.float64],
@@ -131,4 +137,4 @@ def _run(  # noqa: C901, PLR0912 - one branch an operation; Numba takes no objec
                 result = np.cos(angle)
             registers[known + step] = result
         for column in range(len(columns)):
-            out[row, column] = registers[columns[column]]
+            out[places[row], column] = registers[columns[column]]

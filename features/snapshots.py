@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
@@ -11,13 +11,28 @@ from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
 from features.plan import Plan, make_plan
+from features.population import Population
 from features.tally import features_of
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
-from features.windows import Interval, to_microseconds
+from features.windows import to_microseconds
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+__all__ = [
+    "Bucketed",
+    "Fifths",
+    "Population",
+    "Snapshots",
+    "build",
+    "in_population",
+    "map_buckets",
+    "of_events",
+    "of_user",
+    "stack",
+    "wanted_by",
+]
 
 Result = TypeVar("Result")
 OnProgress = Callable[[int, int], None]
@@ -34,22 +49,9 @@ class Bucketed(Protocol):
         """The events of the users of one bucket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """The users eligible at a cutoff: those with an event of the `activity` kinds (empty: any) in the look-back."""
-
-    activity: tuple[str, ...]
-    look_back: timedelta
-
-    def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
-        """Which of the `n` users were active in `[cutoff - look_back, cutoff)`, `as_known` as far as was known then."""
-        span = Interval(cutoff - self.look_back, cutoff)
-        return events.active_in(span, kinds=self.activity, known_before=cutoff if as_known else None)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshots:
-    """A row for each user of the population at each cutoff, sorted by cutoff, then by bucket and user.
+    """A row for each user of the population at each cutoff; those of a whole log are sorted by cutoff, bucket and user.
 
     `matrix` is `[n, features]`, missing is NaN; `cutoffs` are microseconds since 1970 UTC.
     """
@@ -132,12 +134,11 @@ def of_events(
 
     What is relative to the population is not so yet: `in_population` makes it so when all users are together.
     """
-    eligible = [population.eligible(events, cutoff=cutoff, as_known=as_known) for cutoff in cutoffs]
-    chosen = [np.flatnonzero(each) for each in eligible]
-    rows = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
-    moments = np.repeat(
-        np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64), [len(c) for c in chosen]
+    eligible = np.array(
+        [population.eligible(events, cutoff=each, as_known=as_known) for each in cutoffs], dtype=np.bool_
     )
+    rows, which = np.nonzero(eligible.reshape(len(cutoffs), len(events)).T)  # user by user, as the kernel walks them
+    moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)[which]
     matrix = features_of(events, plan, rows=rows, cutoffs=moments, as_known=as_known)
     return Snapshots(np.array(events.user_ids, dtype=object)[rows], moments, names, matrix)
 

@@ -2,13 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
-
-from features.expressions import Chosen
-from features.windows import Interval, to_microseconds
 
 IntArray = NDArray[np.int64]
 KindArray = NDArray[np.int32]
@@ -70,24 +66,6 @@ class UserEvents:
             received=None if self.received is None else self.received[rows],
             properties={name: Property(column.codes[rows], column.texts) for name, column in self.properties.items()},
         )
-
-    def active_in(
-        self, interval: Interval, *, kinds: tuple[str, ...], known_before: datetime | None = None
-    ) -> NDArray[np.bool_]:
-        """Which of the `n` users had an event of these kinds (empty: of any but reserved ones) in the interval.
-
-        With `known_before` only events count that had been received by then.
-        """
-        start, end = to_microseconds(interval.start), to_microseconds(interval.end)
-        inside = (self.times >= start) & (self.times < end)
-        if known_before is not None and self.received is not None:
-            inside &= self.received < to_microseconds(known_before)
-        covered = Chosen(kinds).covers
-        counts = np.array([covered(name) for name in self.kind_names], dtype=np.bool_)
-        if not counts.all():
-            inside &= counts[self.kinds]
-        before = np.concatenate(([0], np.cumsum(inside)))  # so that users without events need no special case
-        return np.asarray(before[self.offsets[1:]] > before[self.offsets[:-1]], dtype=np.bool_)
 
 
 def none(kind_names: tuple[str, ...] = ()) -> UserEvents:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from features.catalog import standard
 from features.language import events, feature_set
 from features.plan import make_plan
-from features.snapshots import Population, of_events, of_user
+from features.snapshots import Fifths, Population, in_population, of_events, of_user
 from features.summary import summarise
 from features.user_events import UserEvents
 from features.windows import days, iso, utc
@@ -66,11 +66,13 @@ def test_a_batch_equals_single_users_to_the_bit(log):
     everybody = user_events(log)
     population = Population(activity=(), look_back=days(1000))
     cutoffs = [CUTOFF, CUTOFF - days(30)]
-    batch = of_events(everybody, PLAN, FEATURES.names, cutoffs=cutoffs, population=population)
+    raw = of_events(everybody, PLAN, FEATURES.names, cutoffs=cutoffs, population=population)
+    batch = in_population(raw, PLAN)
     for cutoff in cutoffs:
+        fifths = Fifths.among(raw.at(cutoff).matrix[:, PLAN.program.relative])
         rows = batch.at(cutoff)
         for user, row in zip(rows.users, rows.matrix, strict=True):
-            assert same_bits(row, of_user(everybody.only(user), PLAN, cutoff=cutoff)[0])
+            assert same_bits(row, of_user(everybody.only(user), PLAN, cutoff=cutoff, fifths=fifths)[0])
 
 
 @given(logs)

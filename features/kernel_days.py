@@ -1,0 +1,235 @@
+"""The days of a user: what his events up to each active day add up to, and the cells that follow from it."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.compiled import call_operator
+from features.expressions import Additive
+from features.kernel_tables import DAY, Asked, Days, Flags, Happened, Integers, Numbers, Seen, part, within
+from features.operators import ActiveDays
+from features.plan import ACTIVE_DAYS, ADDITIVES, BOUNDS, DAYS, EVER, HOURS, HOURS_PER_WEEK, VALUES
+
+_COUNT = ADDITIVES.index(Additive.COUNT)
+_TOTAL = ADDITIVES.index(Additive.TOTAL)
+_VALUED = ADDITIVES.index(Additive.VALUED)
+_HOUR = DAY // 24
+_THURSDAY = 3 * 24  # 1970-01-01 was one, and Monday midnight is hour 0
+
+
+@part
+def _pick(picked: Integers, visible: Integers, kinds: NDArray[np.int32], chosen: Flags) -> int:
+    """List which of the visible events are of a chosen kind, without a branch; returns how many there are."""
+    count = 0
+    for place in range(len(visible)):
+        picked[count] = place
+        count += chosen[kinds[visible[place]]]
+    return count
+
+
+@part
+def _keep_within(picked: Integers, visible: Integers, values: Numbers, least: float, below: float) -> int:
+    """Keep those picked events whose value lies between the bounds; returns how many there are."""
+    count = 0
+    for place in picked:
+        picked[count] = place
+        count += within(values[visible[place]], least, below)
+    return count
+
+
+@part
+def _count_hours(
+    time: int,
+    additives: Integers,
+    clocks: Integers,
+    during: Numbers,
+    asked_masks: Flags,
+    ends: Integers,
+    starts: Integers,
+    offsets: Integers,
+) -> None:
+    """Count an event in the hours that additives ask for, by the clocks of their zones."""
+    for a in range(len(additives)):
+        mask, clock = additives[a, 1], clocks[a]
+        if mask >= 0:
+            while clock + 1 < ends[mask + 1] and starts[clock + 1] <= time:
+                clock += 1
+            hour = ((time + offsets[clock]) // _HOUR + _THURSDAY) % HOURS_PER_WEEK
+            clocks[a] = clock
+            during[a] += asked_masks[mask, hour]
+
+
+@part
+def _write_sums(
+    sums: Numbers,
+    lost: Numbers,
+    what: Integers,
+    count: float,
+    total: float,
+    rest: float,
+    valued: float,
+    during: Numbers,
+) -> None:
+    """Write down the running sums at the end of a day."""
+    for a in range(len(what)):
+        if what[a, 0] == _COUNT:
+            sums[a] = count
+        elif what[a, 0] == _TOTAL:
+            sums[a] = total
+            lost[a] = rest
+        elif what[a, 0] == _VALUED:
+            sums[a] = valued
+        else:
+            sums[a] = during[a]
+
+
+@part
+def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  # noqa: C901, PLR0912, PLR0915
+    """Sum up a user's events day by day, for one selection after the other: the hot loop.
+
+    It takes what it needs out of the tuples first, and keeps the running sums at hand: that is what makes it fast.
+    """
+    times, kinds, received, members = happened.times, happened.kinds, happened.received, happened.members
+    selections, bounds, looks, additives = asked.selections, asked.bounds, asked.looks, asked.additives
+    ends, starts, offsets, masks = asked.clock_ends, asked.clock_starts, asked.clock_offsets, asked.masks
+    visible, day_of, picked, clocks, during = days.visible, days.day_of, days.picked, days.clocks, days.during
+    active, all_sums, all_lost, rows = days.active, days.sums, days.lost, days.day.shape[1] + 1
+    number_of_visible = 0
+    for event in range(seen.start, seen.stop):
+        if times[event] >= seen.until:
+            break
+        if received[event] < seen.known:
+            visible[number_of_visible] = event
+            day_of[number_of_visible] = (times[event] - seen.phase) // DAY
+            number_of_visible += 1
+    for s in range(len(selections)):
+        values = happened.measures[selections[s, 0]]
+        chosen = _pick(picked, visible[:number_of_visible], kinds, members[s])
+        if looks[s] & BOUNDS:
+            chosen = _keep_within(picked[:chosen], visible, values, bounds[s, 0], bounds[s, 1])
+        first, width = selections[s, 1], selections[s, 2] - selections[s, 1]
+        what = additives[first : first + width]
+        sums, lost = all_sums[first * rows : (first + width) * rows], all_lost[first * rows : (first + width) * rows]
+        for a in range(width):
+            sums[a], lost[a], during[first + a] = 0.0, 0.0, 0.0
+            clocks[first + a] = ends[max(what[a, 1], 0)]
+        active[s] = 0
+        if chosen == 0:
+            continue
+        numbers, newest, counts, totals = days.day[s], days.newest[s], days.counts[s], days.totals[s]
+        largest, peaks, current = days.largest[s], days.peaks[s], days.current[s]
+        days.oldest[s] = times[visible[picked[0]]]
+        place, count, valued, total, rest, peak, latest = 0, 0.0, 0.0, 0.0, 0.0, np.nan, np.nan
+        on_day, total_of_day, most_of_day = 0.0, 0.0, np.nan
+        for number in range(chosen):
+            event, day = visible[picked[number]], day_of[picked[number]]
+            value = values[event]
+            count += 1.0
+            on_day += 1.0
+            if not np.isnan(value):
+                valued += 1.0
+                latest = value
+                total_of_day += value
+                if not most_of_day >= value:  # also where nothing is there yet
+                    most_of_day = value
+                after = total + value
+                added = after - total
+                rest += (total - (after - added)) + (value - added)
+                total = after
+            if looks[s] & HOURS:
+                _count_hours(times[event], what, clocks[first:], during[first:], masks, ends, starts, offsets)
+            if number + 1 < chosen and day_of[picked[number + 1]] == day:
+                continue
+            numbers[place], newest[place] = day, times[event]
+            if looks[s] & DAYS:
+                counts[place], totals[place] = on_day, total_of_day
+            if looks[s] & VALUES:
+                if not np.isnan(most_of_day) and not peak >= most_of_day:
+                    peak = most_of_day
+                largest[place], peaks[place], current[place] = most_of_day, peak, latest
+            on_day, total_of_day, most_of_day = 0.0, 0.0, np.nan
+            place += 1
+            here = slice(place * width, (place + 1) * width)
+            _write_sums(sums[here], lost[here], what, count, total, rest, valued, during[first:])
+        active[s] = place
+
+
+@part
+def _reach(reached: Integers, edges: Integers, numbers: Integers, today: int) -> None:
+    """Move a selection's edges forward to where they lie when `today` begins; they never move back."""
+    behind = 0
+    for edge in range(len(edges)):  # from the oldest to the cutoff itself
+        behind = max(behind, reached[edge])
+        while behind < len(numbers) and numbers[behind] <= today - 1 - edges[edge]:
+            behind += 1
+        reached[edge] = behind
+
+
+@part
+def _most(numbers: Numbers) -> float:
+    """The largest number; missing when all are."""
+    most = np.nan
+    for number in numbers:
+        if number > most or np.isnan(most):
+            most = number
+    return most
+
+
+@part
+def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Numbers) -> None:  # noqa: C901
+    """Fill the cells of one user's ascending cutoffs with windows, ages, newest values and operators.
+
+    A window's sum is what was summed up behind its newer edge less what was behind its older one.
+    """
+    selections, additives, edges = asked.selections, asked.additives, asked.edges
+    windows, window_ends = asked.windows, asked.window_ends
+    ages, latest, calls, numbers_given, addresses = (
+        asked.ages,
+        asked.latest,
+        asked.calls,
+        asked.numbers,
+        asked.addresses,
+    )
+    active, numbers, newest, oldest, current = days.active, days.day, days.newest, days.oldest, days.current
+    counts, totals, largest, peaks = days.counts, days.totals, days.largest, days.peaks
+    sums, lost, reached, rows = days.sums, days.lost, days.reached, days.day.shape[1] + 1
+    reached[:] = 0
+    for row in range(len(cutoffs)):
+        out, today = cells[row], (cutoffs[row] - phase) // DAY  # the number of the day that begins at the cutoff
+        for s in range(len(selections)):
+            own = slice(selections[s, 3], selections[s, 4])
+            _reach(reached[own], edges[own], numbers[s, : active[s]], today)
+            first, width = selections[s, 1], selections[s, 2] - selections[s, 1]
+            for entry in range(window_ends[s], window_ends[s + 1]):
+                additive, cell = windows[entry, 0], windows[entry, 3]
+                newer = reached[windows[entry, 1]]
+                older = 0 if windows[entry, 2] == EVER else reached[windows[entry, 2]]
+                if additive >= 0:
+                    upper, lower = first * rows + newer * width + additive, first * rows + older * width + additive
+                    out[cell] = sums[upper] - sums[lower]
+                    if additives[first + additive, 0] == _TOTAL:
+                        out[cell] += lost[upper] - lost[lower]
+                elif additive == ACTIVE_DAYS:
+                    out[cell] = newer - older
+                elif older > 0 or newer == 0:
+                    out[cell] = _most(largest[s, older:newer])
+                else:
+                    out[cell] = peaks[s, newer - 1]
+        for entry in range(len(ages)):
+            s, count = ages[entry, 0], reached[selections[ages[entry, 0], 4] - 1]
+            moment = oldest[s] if ages[entry, 1] else newest[s, max(count - 1, 0)]
+            out[ages[entry, 2]] = (cutoffs[row] - moment) / DAY if count > 0 else np.nan
+        for entry in range(len(latest)):
+            s, count = latest[entry, 0], reached[selections[latest[entry, 0], 4] - 1]
+            out[latest[entry, 1]] = current[s, count - 1] if count > 0 else np.nan
+        for entry in range(len(calls)):
+            s, operator, count = calls[entry, 0], calls[entry, 1], reached[selections[calls[entry, 0], 4] - 1]
+            if count == 0:
+                out[calls[entry, 2]] = asked.nothing[operator]
+                continue
+            silence = (cutoffs[row] - newest[s, count - 1]) / DAY
+            out[calls[entry, 2]] = call_operator(
+                addresses[operator],
+                ActiveDays(
+                    numbers[s, :count], counts[s, :count], totals[s, :count], today, silence, numbers_given[entry]
+                ),
+            )
