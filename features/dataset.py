@@ -141,8 +141,7 @@ def read(target: Path) -> FeatureTable:
 
     Raises `NotReady` when there is none or it is not finished, `Damaged` when a file is missing or changed.
     """
-    manifest = _manifest(target)
-    features = FeatureSet.from_json(manifest["features"])
+    manifest, features = _manifest(target), features_of(target)
     pieces = [FeatureTable.from_arrow(_read(path), features) for path in _files(target, manifest)]
     return FeatureTable.of(stack(pieces, names=features.names), features)
 
@@ -150,6 +149,11 @@ def read(target: Path) -> FeatureTable:
 def open_dataset(target: Path) -> ds.Dataset:
     """A finished folder as an Arrow dataset, for what does not fit into memory; raises as `read`."""
     return ds.dataset(_files(target, _manifest(target)), format="parquet")
+
+
+def features_of(target: Path) -> FeatureSet:
+    """The features of a finished folder; raises as `read`."""
+    return FeatureSet.from_json(_manifest(target)["features"])
 
 
 def draft_of(target: Path) -> Path:

@@ -13,7 +13,8 @@ from holdfast import __version__
 COMMANDS = {
     "init": "Write a commented holdfast.toml.",
     "ingest": "Read files of events into the event log.",
-    "features": "Show the dictionary of features.",
+    "compact": "Rewrite the event log in fewer files.",
+    "features": "Describe, build and compare features.",
     "train": "Learn a model from the log, judge it, make it champion.",
     "score": "Score everybody in the population as one run.",
     "at-risk": "List the users most at risk, with reasons.",

@@ -1,5 +1,6 @@
 """What is going on, on stderr: one line a stage on a terminal, a line every few seconds in a log file."""
 
+import math
 import resource
 import sys
 import threading
@@ -12,6 +13,8 @@ from typing import Protocol, TextIO
 QUIET_SECONDS = 2.0  # what is over sooner needs no progress
 LOG_SECONDS = 5.0  # between two lines where they cannot be overwritten
 _CLEAR = "\r\x1b[K"
+_SURE_SECONDS = 3.0  # of work seen before anything is said about the rest of it
+_MINUTE, _HOUR = 60, 3600
 
 
 class Report(Protocol):
@@ -38,13 +41,29 @@ class _Running:
     done: int = 0
     total: int = 0
     what: str = ""
+    first_done: int = 0  # how far it was at its first report, and when: what lay there before took no time
+    first_at: float | None = None
     over: threading.Event = field(default_factory=threading.Event)
+
+    def report(self, done: int, total: int, what: str) -> None:
+        """Take note; another thing that is being done starts its own reckoning."""
+        if self.first_at is None or what != self.what or done < self.done:
+            self.first_done, self.first_at = done, time.monotonic()
+        self.done, self.total, self.what = done, total, what
 
     def line(self) -> str:
         """What to show."""
         share = f" {self.done / self.total:.0%}" if self.total else f" {self.done:,} rows" if self.done else ""
         what = f" {self.what}" if self.what else ""
-        return f"{self.name} …{what}{share} ({time.monotonic() - self.started:.0f} s)"
+        return f"{self.name} …{what}{share} ({time.monotonic() - self.started:.0f} s{self._left()})"
+
+    def _left(self) -> str:
+        """How long the rest takes at the mean pace so far; nothing while nobody can know."""
+        if self.first_at is None or not self.total or self.done <= self.first_done:
+            return ""
+        spent = time.monotonic() - self.first_at
+        seconds = spent / (self.done - self.first_done) * (self.total - self.done)
+        return f", about {rounded(seconds)} left" if spent >= _SURE_SECONDS and seconds >= 1 else ""
 
 
 class Progress:
@@ -63,7 +82,7 @@ class Progress:
         shower.start()
 
         def report(done: int, total: int, what: str = "") -> None:
-            running.done, running.total, running.what = done, total, what
+            running.report(done, total, what)
 
         try:
             yield report
@@ -83,6 +102,18 @@ class Progress:
             pause = 0.5 if self._terminal else LOG_SECONDS
         if self._terminal:
             print(_CLEAR, end="", file=self._stream, flush=True)
+
+
+def rounded(seconds: float) -> str:
+    """A span of time with no more digits than an estimate deserves.
+
+    >>> [rounded(seconds) for seconds in (7, 48, 200, 9000)]
+    ['10 s', '50 s', '3 min', '2 h 30 min']
+    """
+    if seconds < _MINUTE - 5:
+        return f"{math.ceil(seconds / 10) * 10} s"
+    minutes = max(1, round(seconds / _MINUTE))
+    return f"{minutes} min" if seconds < _HOUR else f"{minutes // 60} h {minutes % 60} min"
 
 
 def peak_megabytes() -> float:

@@ -91,6 +91,48 @@ class Features:
         example="my_features.py",
         metavar="FILE",
     )
+    timezone: str = setting(
+        "UTC",
+        "by whose clock the standard catalogue tells hours and weekdays",
+        option="--company-timezone",
+        metavar="ZONE",
+    )
+    service: tuple[str, ...] = setting(
+        (),
+        "kinds of event that are trouble, such as complaints; none named: recognised by common words",
+        example='["complaint", "payment_failed"]',
+        metavar="KIND",
+    )
+    treatments: tuple[str, ...] = setting(
+        (),
+        "kinds of event that the company did; none named: recognised by common words",
+        example='["mailing"]',
+        metavar="KIND",
+    )
+    redemptions: tuple[str, ...] = setting(
+        (),
+        "kinds of event that answer a treatment; none named: recognised by common words",
+        example='["coupon_redemption"]',
+        metavar="KIND",
+    )
+    returns: tuple[str, ...] = setting(
+        (),
+        "kinds of event that give back what was bought; none named: recognised by common words",
+        example='["refund"]',
+        metavar="KIND",
+    )
+    properties: tuple[str, ...] = setting(
+        (),
+        "properties whose texts are counted; none named: those that are worth it",
+        example='["store_id"]',
+        option="--property",
+        metavar="NAME",
+    )
+    as_known: str = setting(
+        "auto",
+        "read only what had been received before a cutoff: yes, no, or auto, where the times of receipt can be trusted",
+        metavar="WORD",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +160,11 @@ class Train:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """How the scored population is cut into tiers."""
+    """How the scored population is cut into tiers, and in which language reasons are told."""
 
     high: float = setting(0.10, "share of the population in the tier high, the most at risk", metavar="SHARE")
     medium: float = setting(0.20, "share of the population in the tier medium, the next after them", metavar="SHARE")
+    language: str = setting("en", "language of the reasons: en or zh", metavar="LANGUAGE")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,55 +1,50 @@
 """The steps of the line, each over a session: what commands and the demo have in common."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import numpy as np
-
-from features import catalog, snapshots
+from features import catalog
 from features.errors import BadInput
+from features.events import PROFILE, is_reserved
+from features.feature_set import FeatureSet
 from features.ingest import Ingested
 from features.ingest import ingest as ingest_files
-from features.language import Feature, FeatureSet
+from features.lateness import Knowledge, knowledge
 from features.log import EventLog
+from features.plan import make_plan
 from features.sources.mapping import Mapping
 from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
-from holdfast.progress import Report
 from holdfast.session import Session
 from holdfast.tables import write_table
 from models.definition import ChurnDefinition
 
 if TYPE_CHECKING:
+    from models.reasons import Language
     from models.registry import Registry
-    from serving.scoring import ScoredPopulation
+    from serving.store.records import RunFacts, Score
     from training.fit import TrainSettings
     from training.run import Training
     from training.tracking import Recorded
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A feature in the dictionary; `share` of the users have a value."""
-
-    name: str
-    sentence: str
-    family: str
-    window_days: int | None
-    share: float
+TIERS = ("high", "medium", "low")
 
 
 @dataclass(frozen=True, slots=True)
-class Dictionary:
-    """The features of a log."""
+class Compacted:
+    """What became of the log's files; `removed` are those that only old versions needed."""
 
-    fingerprint: str
-    cutoff: datetime
-    users: int
-    lines: tuple[Line, ...]
+    files_before: int
+    files: int
+    removed: int
+    buckets: int
+    version: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +55,15 @@ class Trained:
     recorded: "Recorded"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Scored:
-    """A population's scores, the run that they are in (none: only in the file) and the file, if one was asked for."""
+    """Who was scored, the run that the scores are in (none: only in the file) and the file, if one was asked for."""
 
-    population: "ScoredPopulation"
+    facts: "RunFacts"
+    users: int
+    outside: int  # known users who were not in the population
+    mean_churn_probability: float
+    tiers: dict[str, int]  # users of each
     run_id: int | None
     file: Path | None
 
@@ -77,18 +76,35 @@ def registry(session: Session) -> "Registry":
     return Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion)
 
 
-def ingest(session: Session, sources: Sequence[str], *, stdin: BinaryIO | None = None) -> Ingested:
-    """Read files into the event log; raises `Busy` when another process does."""
+def ingest(
+    session: Session, sources: Sequence[str], *, valid_from: str = "", stdin: BinaryIO | None = None
+) -> Ingested:
+    """Read files into the event log; raises `Busy` when another process does.
+
+    With `valid_from` they hold profiles, and it names the column that says from when on a row is true.
+    """
     with session.folder.alone("ingest", now=session.now), session.progress.stage("Reading events") as report:
         return ingest_files(
             EventLog.create(session.folder.events),
             sources,
-            mapping=_mapping(session),
+            mapping=_profiles(session, valid_from) if valid_from else _mapping(session),
             quarantine=session.folder.quarantine,
             now=session.now,
             on_progress=lambda _file, rows: report(rows, 0),
             stdin=stdin,
         )
+
+
+def compact(session: Session, *, keep: timedelta) -> Compacted:
+    """Rewrite the log in fewer files and remove what only versions older than `keep` need; raises `Busy` as above."""
+    with session.folder.alone("ingest", now=session.now):
+        log = EventLog.open(session.folder.events)
+        before = sum(map(len, log.files))
+        with session.progress.stage("Rewriting the log"):
+            log.compact()
+        with session.progress.stage("Removing what nobody reads"):
+            removed = log.vacuum(keep, session.now)
+    return Compacted(before, sum(map(len, log.files)), removed, log.buckets, log.version)
 
 
 def train(session: Session, *, cutoff: datetime | None, promote: bool | None) -> Trained:
@@ -100,7 +116,7 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
             check_kinds(meant.activity, summary)
             features = feature_set(session, summary)
         where = registry(session)  # a wrong name or address is refused now, not after the work
-        training = _learn(session, log, meant, features, cutoff=cutoff)
+        training = _learn(session, log, meant, features, known=known(session, log), cutoff=cutoff)
         from training.tracking import record  # noqa: PLC0415 matplotlib, not before it is needed
 
         with session.progress.stage("Recording the run, its pictures and the model in MLflow") as report:
@@ -123,6 +139,7 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
 
     log = EventLog.open(session.folder.events)
     rule = TierRule(high=session.settings.score.high, medium=session.settings.score.medium)
+    _ = language(session)  # a wrong word is refused now, not after the work
     with session.folder.alone("scoring", now=session.now):
         with session.progress.stage("Loading the champion"):
             champion = registry(session).champion()
@@ -136,14 +153,35 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
                 cutoff=moment,
                 model_version=champion.version,
                 tiers=rule,
+                language=language(session),
                 workers=threads(session),
                 on_progress=lambda what, done, of: report(done, of, what),
             )
         with session.progress.stage("Writing the scores"):
             if to is not None:
                 write_table(scored.to_table(), to)
-            run_id = _keep(session, scored) if keep else None
-    return Scored(scored, run_id, to)
+            run_id = keep_run(session, scored.facts, scored.scores(), outside=scored.outside) if keep else None
+    counts = Counter[str](scored.risk_tier)
+    return Scored(
+        facts=scored.facts,
+        users=len(scored),
+        outside=len(scored.outside),
+        mean_churn_probability=float(scored.churn_probability.mean()),
+        tiers={tier: counts[tier] for tier in TIERS},
+        run_id=run_id,
+        file=to,
+    )
+
+
+def keep_run(session: Session, facts: "RunFacts", scores: "Iterable[Score]", *, outside: Iterable[str]) -> int:
+    """The number of the run that is served from now on."""
+    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
+
+    store = ScoreStore.open(session.store_url)
+    try:
+        return store.write_run(facts, scores, now=session.now, outside=outside)
+    finally:
+        store.close()
 
 
 def definition(session: Session) -> ChurnDefinition:
@@ -158,9 +196,40 @@ def feature_set(session: Session, summary: LogSummary) -> FeatureSet:
     """The user's own feature set, or the standard one for this log."""
     if session.settings.features.file:
         own = own_features.load(Path(session.settings.features.file))
-        check_kinds(own.kinds, summary, said_by=session.settings.features.file)
+        file = session.settings.features.file
+        check_kinds([kind for kind in own.kinds if not is_reserved(kind)], summary, said_by=file)
+        _check_properties(own, summary, said_by=file)
         return own
-    return catalog.standard(summary, activity=session.settings.churn.activity)
+    return standard(session, summary)
+
+
+def standard(session: Session, summary: LogSummary) -> FeatureSet:
+    """The standard features for this log, with the kinds in the roles that the settings give them."""
+    said = session.settings.features
+    return catalog.standard(
+        summary,
+        activity=session.settings.churn.activity,
+        timezone=said.timezone,
+        service=said.service,
+        treatments=said.treatments,
+        redemptions=said.redemptions,
+        returns=said.returns,
+        properties=said.properties or None,
+    )
+
+
+def language(session: Session) -> "Language":
+    """The language of reasons; raises `BadInput` for another than the two there are."""
+    said = session.settings.score.language
+    if said not in {"en", "zh"}:
+        raise BadInput(f"[score] language is {said!r}; expected en or zh.")
+    return "zh" if said == "zh" else "en"
+
+
+def known(session: Session, log: EventLog) -> Knowledge:
+    """Whether features are to read only what had been received before a cutoff, and why."""
+    with session.progress.stage("Looking at how late events came") as report:
+        return knowledge(log, session.settings.features.as_known, workers=threads(session), on_progress=report)
 
 
 def threads(session: Session) -> int:
@@ -179,6 +248,15 @@ def check_kinds(named: Collection[str], summary: LogSummary, *, said_by: str = "
         )
 
 
+def _check_properties(features: FeatureSet, summary: LogSummary, *, said_by: str) -> None:
+    known = [each.name for each in (*summary.properties, *summary.profile_properties)]
+    counted = [name for name in make_plan(features).wanted.properties if not name.startswith("_")]
+    unknown = sorted(set(counted) - set(known))
+    if unknown:
+        found = f"expected {said_by} to name some of {', '.join(map(repr, known[:20]))}" if known else "it has none"
+        raise BadInput(f"the log has no property or profile column {', '.join(map(repr, unknown))}; {found}.")
+
+
 def check_cutoff(cutoff: datetime, summary: LogSummary) -> None:
     """Raise `BadInput` when nothing, or not everything, is known before the cutoff."""
     if not summary.start < cutoff <= summary.end:
@@ -186,22 +264,6 @@ def check_cutoff(cutoff: datetime, summary: LogSummary) -> None:
             f"the cutoff {iso(cutoff)} lies outside the log; expected a time after {iso(summary.start)} "
             f"and at most {iso(summary.end)}, the end of the log."
         )
-
-
-def dictionary(session: Session, *, cutoff: datetime | None, on_progress: Report) -> Dictionary:
-    """The features with the share of the population that has a value, as of the cutoff."""
-    log = EventLog.open(session.folder.events)
-    summary, meant = log.summary(), definition(session)
-    check_kinds(meant.activity, summary)
-    moment = cutoff or summary.end
-    check_cutoff(moment, summary)
-    features = feature_set(session, summary)
-    rows = snapshots.build(
-        log, features, cutoffs=[moment], population=meant.population, workers=threads(session), on_progress=on_progress
-    )
-    shares = np.mean(~np.isnan(rows.matrix), axis=0) if len(rows) else np.full(len(features), np.nan)
-    lines = tuple(_line(feature, float(share)) for feature, share in zip(features, shares, strict=True))
-    return Dictionary(features.fingerprint, moment, len(rows), lines)
 
 
 def _mapping(session: Session) -> Mapping:
@@ -220,8 +282,27 @@ def _mapping(session: Session) -> Mapping:
     )
 
 
+def _profiles(session: Session, valid_from: str) -> Mapping:
+    """How profiles are read: all columns but the user and the time are theirs."""
+    said = session.settings.ingest
+    return Mapping(
+        user_id=said.user_id,
+        time=valid_from,
+        event_constant=PROFILE,
+        timezone=said.timezone or None,
+        time_format=said.time_format or None,
+        format=said.format or None,
+    )
+
+
 def _learn(
-    session: Session, log: EventLog, meant: ChurnDefinition, features: FeatureSet, *, cutoff: datetime | None
+    session: Session,
+    log: EventLog,
+    meant: ChurnDefinition,
+    features: FeatureSet,
+    *,
+    known: Knowledge,
+    cutoff: datetime | None,
 ) -> "Training":
     from training.run import train as learn  # noqa: PLC0415 who only ingests does not wait for LightGBM
 
@@ -233,6 +314,7 @@ def _learn(
             now=session.now,
             code_version=versions.code_version(),
             cutoff=cutoff,
+            knowledge=known,
             settings=_train_settings(session),
             on_progress=lambda what, done, total: report(done, total, what),
         )
@@ -256,17 +338,3 @@ def _train_settings(session: Session) -> "TrainSettings":
         learning_rate=said.learning_rate,
         rows_per_leaf=said.rows_per_leaf,
     )
-
-
-def _keep(session: Session, scored: "ScoredPopulation") -> int:
-    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
-
-    store = ScoreStore.open(session.store_url)
-    try:
-        return store.write_run(scored.facts, scored.scores(), now=session.now, outside=scored.outside)
-    finally:
-        store.close()
-
-
-def _line(feature: Feature, share: float) -> Line:
-    return Line(feature.name, feature.pattern, feature.family, feature.window_days, share)

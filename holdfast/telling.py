@@ -7,14 +7,14 @@ from holdfast.steps import Scored, Trained
 _REASONS_SHOWN = 5
 
 
-def ingested_text(done: Ingested) -> str:
+def ingested_text(done: Ingested, *, what: str = "events") -> str:
     """What became of the rows; the counts add up."""
     lines = [
-        f"Read {done.read:,} rows: {done.accepted:,} new events, {done.duplicates:,} duplicates, "
+        f"Read {done.read:,} rows: {done.accepted:,} new {what}, {done.duplicates:,} duplicates, "
         f"{done.quarantined:,} in quarantine."
     ]
     if done.start is not None and done.end is not None:
-        lines.append(f"Events from {iso(done.start)} to {iso(done.end)}; log version {done.version}.")
+        lines.append(f"{what.capitalize()} from {iso(done.start)} to {iso(done.end)}; log version {done.version}.")
     if done.quarantine_file is not None:
         reasons = ", ".join(f"{code} {rows:,}" for code, rows in list(done.reasons.items())[:_REASONS_SHOWN])
         lines.append(f"Why in quarantine: {reasons}. Every row with its place: {done.quarantine_file}")
@@ -71,13 +71,13 @@ def trained_code(done: Trained) -> int:
 
 def scored_text(done: Scored) -> str:
     """Who was scored, as of when, and where the scores are."""
-    facts, people = done.population.facts, done.population
-    tiers = ", ".join(f"{people.risk_tier.count(tier):,} {tier}" for tier in ("high", "medium", "low"))
+    facts = done.facts
+    tiers = ", ".join(f"{users:,} {tier}" for tier, users in done.tiers.items())
     start, end = iso(facts.horizon.start)[:10], iso(facts.horizon.end)[:10]
     lines = [
-        f"Scored {len(people):,} users as of {iso(facts.cutoff)} ({tiers}); "
-        f"{len(people.outside):,} more are known but were not active in the look-back.",
-        f"Churn is looked for from {start} to {end}; on average {people.churn_probability.mean():.1%} will leave.",
+        f"Scored {done.users:,} users as of {iso(facts.cutoff)} ({tiers}); "
+        f"{done.outside:,} more are known but were not active in the look-back.",
+        f"Churn is looked for from {start} to {end}; on average {done.mean_churn_probability:.1%} will leave.",
     ]
     if done.run_id is not None:
         lines.append(f"Run {done.run_id} is the one that is served. Next: holdfast at-risk")
@@ -88,13 +88,13 @@ def scored_text(done: Scored) -> str:
 
 def scored_document(done: Scored) -> dict[str, object]:
     """The same for machines."""
-    facts, people = done.population.facts, done.population
+    facts = done.facts
     return {
         "run_id": done.run_id,
-        "users": len(people),
-        "outside_population": len(people.outside),
-        "mean_churn_probability": float(people.churn_probability.mean()),
-        "tiers": {tier: people.risk_tier.count(tier) for tier in ("high", "medium", "low")},
+        "users": done.users,
+        "outside_population": done.outside,
+        "mean_churn_probability": done.mean_churn_probability,
+        "tiers": done.tiers,
         "cutoff": facts.cutoff,
         "horizon": {"start": facts.horizon.start, "end": facts.horizon.end},
         "valid_until": facts.valid_until,

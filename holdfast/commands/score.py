@@ -11,17 +11,28 @@ EXAMPLE = """\b
 Example:
   holdfast score
   holdfast score --cutoff 2026-11-01 --to scores.csv
-  holdfast score --to scores.parquet --no-run"""
+  holdfast score --to scores.parquet --no-run
+  holdfast score --engine spark --to scores"""
 
 
 @click.command(epilog=EXAMPLE)
 @cutoff_option("Score as of this moment [default: the end of the log]")
 @click.option(
-    "--to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a .csv or .parquet file."
+    "--to",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a .csv or .parquet file; with --engine spark a folder of Parquet files.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "spark"]),
+    default="local",
+    show_default=True,
+    help="Where to compute; Spark needs the extra `spark`.",
 )
 @click.option("--run/--no-run", "keep", default=True, help="Serve these scores from now on, or only write the file.")
 @takes("data", "score", "compute", "store", "mlflow")
-def command(session: Session, *, cutoff: datetime | None, to: Path | None, keep: bool) -> None:
+def command(session: Session, *, cutoff: datetime | None, to: Path | None, engine: str, keep: bool) -> None:
     """Score everybody in the population with the champion; readers see all of the run or nothing of it.
 
     The file has user_id, churn_probability, percentile, tier, reasons, cutoff, horizon and model version.
@@ -31,7 +42,12 @@ def command(session: Session, *, cutoff: datetime | None, to: Path | None, keep:
 
     if to is None and not keep:
         raise click.UsageError("--no-run without --to would leave nothing; name a file.")
-    if to is not None:
-        tables.check_name(to)
-    done = steps.score(session, cutoff=cutoff, to=to, keep=keep)
+    if engine == "spark":
+        from holdfast import spark_steps  # noqa: PLC0415 an extra
+
+        done = spark_steps.score(session, cutoff=cutoff, to=to, keep=keep)
+    else:
+        if to is not None:
+            tables.check_name(to)
+        done = steps.score(session, cutoff=cutoff, to=to, keep=keep)
     session.emit(telling.scored_document(done), text=telling.scored_text(done))

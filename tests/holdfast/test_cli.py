@@ -26,7 +26,7 @@ HEAVY = (
 Holdfast = Callable[..., Any]
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["init", "--help"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["features", "build", "-h"]])
 def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
     program = (
         "import sys, json\nfrom holdfast.failures import run\n"
@@ -46,7 +46,10 @@ def test_help_names_every_command_and_every_exit_code(holdfast: Holdfast) -> Non
     ] == []
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "keys create", "keys list", "keys revoke"])
+OF_FEATURES = ("features build", "features dictionary", "features diff", "features late", "features bots")
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "keys create", "keys list", "keys revoke", *OF_FEATURES])
 def test_every_command_has_an_example_and_json(name: str, holdfast: Holdfast) -> None:
     said = holdfast(*name.split(), "--help")
     assert said.code == 0

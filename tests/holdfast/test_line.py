@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -121,6 +122,32 @@ def test_a_file_can_be_scored_for_without_changing_what_is_served(shop: Path) ->
     (shop / "past.parquet").unlink()
     assert said.document["run_id"] is None
     assert here("at-risk", "--json", folder=shop).document["run_id"] == 1
+
+
+def test_reasons_can_be_told_in_chinese(shop: Path) -> None:
+    said = here("score", "--to", "zh.csv", "--no-run", "--language", "zh", folder=shop)
+    assert said.code == 0, said.err
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in (shop / "zh.csv").read_text("utf-8"))
+    (shop / "zh.csv").unlink()
+    wrong = here("score", "--language", "de", folder=shop)
+    assert (wrong.code, "expected en or zh" in wrong.err) == (3, True)
+    assert here("score", "--engine", "spark", "--language", "zh", folder=shop).code == 3
+
+
+def test_spark_scores_as_the_machine_does(shop: Path) -> None:
+    local = here("score", "--to", "local.parquet", "--no-run", "--json", folder=shop).document
+    spark = here("score", "--to", "on-spark", "--no-run", "--engine", "spark", "--json", folder=shop)
+    shutil.rmtree(shop / "on-spark", ignore_errors=True)
+    (shop / "local.parquet").unlink()
+    assert spark.code == 0, spark.err
+    same = ("users", "outside_population", "tiers", "cutoff", "model_version")
+    assert {name: spark.document[name] for name in same} == {name: local[name] for name in same}
+    assert spark.document["mean_churn_probability"] == pytest.approx(local["mean_churn_probability"])
+
+
+def test_the_features_of_the_champion_can_be_compared(shop: Path) -> None:
+    found = here("features", "diff", "champion", "standard", "--json", folder=shop).document
+    assert found["same_meaning"] is True
 
 
 def test_the_dictionary_has_shares(shop: Path) -> None:

@@ -47,3 +47,39 @@ def test_a_stage_that_fails_ends_its_line_and_is_not_remembered() -> None:
     with pytest.raises(ValueError, match="no"), shown.stage("Reading"):
         raise ValueError("no")
     assert shown.stages == []
+
+
+def test_the_rest_is_reckoned_from_the_pace_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    running = progress._Running("Building", started=clock[0])
+    running.report(0, 100, "")
+    clock[0] += 30
+    running.report(25, 100, "")
+    assert running.line() == "Building … 25% (30 s, about 2 min left)"
+
+
+def test_what_lay_there_before_took_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    running = progress._Running("Building", started=clock[0])
+    running.report(80, 100, "")
+    clock[0] += 20
+    running.report(90, 100, "")
+    assert running.line() == "Building … 90% (20 s, about 20 s left)"
+
+
+def test_nothing_is_said_of_the_rest_before_it_can_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    running = progress._Running("Building", started=clock[0])
+    assert "left" not in running.line()
+    running.report(1, 100, "")
+    clock[0] += 60
+    assert "left" not in running.line()
+    running.report(2, 100, "another thing")
+    clock[0] += 1
+    running.report(3, 100, "another thing")
+    assert "left" not in running.line()
+    running.report(5000, 0, "another thing")
+    assert "left" not in running.line()
