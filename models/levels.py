@@ -67,11 +67,11 @@ class Indicators:
         return len(self.columns)
 
     def write(self, sample: Matrix, target: Matrix) -> None:
-        """The indicators of the rows."""
+        """The indicators of the rows, a row of the target each."""
         for place, (column, code) in enumerate(zip(self.columns, self.codes, strict=True)):
             values = _codes(sample[:, column])
             has = np.isnan(values) if np.isnan(code) else values == code
-            target[:, place] = (has - self.shares[place]) / self.scales[place]
+            target[place] = (has - self.shares[place]) / self.scales[place]
 
     def levels(self, weights: Floats) -> dict[int, Levels]:
         """The heights, by column, that these weights mean."""

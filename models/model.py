@@ -22,6 +22,7 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 _PATIENCE = 50  # rounds without a better validation loss before boosting stops; a fifth of the default rounds
 _ROWS_AND_COLUMNS = 2
+_ROWS_TO_BIN = 50_000  # the borders of 255 bins are no better for more rows, and finding them is a sort a feature
 _ROWS_PER_CATEGORY = 100  # LightGBM's own default: a group of categories is split off for no fewer
 _MOST_CATEGORIES = 1000
 _LEAVES_AT_LEAST = 40  # so many leaves' worth of rows; little data get smaller leaves
@@ -282,6 +283,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             "bagging_fraction": self.bagging_fraction,
             "bagging_freq": 1,
             "lambda_l2": self.reg_lambda,
+            "bin_construct_sample_cnt": _ROWS_TO_BIN,
             "min_data_per_group": min(_ROWS_PER_CATEGORY, self._rows_per_leaf(rows)),
             "feature_pre_filter": False,
             "deterministic": True,

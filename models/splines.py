@@ -15,7 +15,9 @@ Matrix = NDArray[np.float64]
 QUINTILES = (0.2, 0.4, 0.6, 0.8)
 CLIP = (0.005, 0.995)  # beyond these shares a curve is flat: the largest spender must not steer everybody's slope
 ROUNDING = 1e-6  # a basis column that deviates less never really varies
-MOST_ROWS = 30_000  # some 500 weights learn nothing from more rows, and the basis would outgrow memory
+MOST_ROWS = 30_000  # some 1000 weights learn little from more rows, and the basis would outgrow memory
+_PIECES = 6  # basis columns of a feature: the place, its four hinges, the missing indicator
+_FLAT = (0.0, 0.0, np.ones(len(QUINTILES)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def fit_splines(
     straight = np.zeros(matrix.shape[1], dtype=bool) if flat is None else flat.copy()
     indicators = Indicators.of(sample, [column for column in coded if not straight[column]])
     straight[list(coded)] = True
-    splines = _fitted(sample, outcome, l2=l2, basis=_Basis.of(sample, flat=straight), indicators=indicators)
+    splines = _fitted(sample, outcome, l2=l2, flat=straight, indicators=indicators)
     loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(_constant(outcome), outcome)
     if not loss <= constant:  # also when the loss is NaN
         return SplineFit(None, f"rejected: training log loss {loss:.4g}, a constant has {constant:.4g}")
@@ -109,13 +111,14 @@ def fit_splines(
 
 
 def _fitted(
-    sample: Matrix, outcome: NDArray[np.int64], *, l2: float, basis: "_Basis", indicators: Indicators
+    sample: Matrix, outcome: NDArray[np.int64], *, l2: float, flat: NDArray[np.bool_], indicators: Indicators
 ) -> Splines:
     """The curves and levels, their weights found together."""
-    columns = np.empty((len(sample), basis.width + indicators.width))
-    basis.write(sample, columns[:, : basis.width])
-    indicators.write(sample, columns[:, basis.width :])
-    intercept, weights = _solve(columns, outcome, l2=l2)
+    columns = np.empty((_PIECES * sample.shape[1] + indicators.width, len(sample)))  # by column: written in runs
+    basis = _Basis.written(sample, columns, flat=flat)
+    width = basis.width + indicators.width
+    indicators.write(sample, columns[basis.width : width])
+    intercept, weights = _solve(columns[:width].T, outcome, l2=l2)
     curves = basis.splines(intercept, weights[: basis.width], sample)
     return replace(curves, levels=indicators.levels(weights[basis.width :]))
 
@@ -127,46 +130,45 @@ class _Basis:
     low: Floats
     high: Floats
     knots: Floats
-    means: Floats  # k x 6: the place, its four hinges, the missing indicator
+    means: Floats  # k x 6
     scales: Floats  # k x 6; infinite for columns that never vary
 
     @classmethod
-    def of(cls, sample: Matrix, *, flat: NDArray[np.bool_]) -> "_Basis":
-        edges = [_edges(sample[:, column]) for column in range(sample.shape[1])]
+    def written(cls, sample: Matrix, target: Matrix, *, flat: NDArray[np.bool_]) -> "_Basis":
+        """The basis; its columns that vary are the first `width` rows of the target, each with deviation 1.
+
+        A missing value sits at the mean, which is 0.
+        """
+        edges = [_FLAT if flat[column] else _edges(sample[:, column]) for column in range(sample.shape[1])]
         low, high = np.array([edge[0] for edge in edges]), np.array([edge[1] for edge in edges])
-        bare = cls(low, high, np.array([edge[2] for edge in edges]), np.zeros(0), np.zeros(0))
-        means, scales = [], []
-        for column in range(sample.shape[1]):
-            block = bare.block(sample[:, column], column)
-            present = ~np.isnan(block[:, 0])
-            mean = block[present].mean(axis=0) if present.any() else np.zeros(block.shape[1])
-            mean[-1] = block[:, -1].mean()
-            scale = np.where(np.isnan(block), mean, block).std(axis=0)
-            means.append(mean)
-            scales.append(np.where((scale > ROUNDING) & ~flat[column], scale, np.inf))
-        return cls(low, high, bare.knots, np.array(means), np.array(scales))
+        means, scales = np.zeros((len(edges), _PIECES)), np.full((len(edges), _PIECES), np.inf)
+        basis, start = cls(low, high, np.array([edge[2] for edge in edges]), means, scales), 0
+        for column in np.flatnonzero(~flat).tolist():
+            block = basis.block(sample[:, column], column)
+            missing = block[-1] > 0
+            means[column, -1] = missing.mean()
+            if not missing.all():
+                means[column, :-1] = block[:-1, ~missing].mean(axis=1)
+            block -= means[column][:, None]
+            block[:-1, missing] = 0.0
+            scale = np.sqrt((block**2).mean(axis=1))
+            keep = scale > ROUNDING
+            scales[column, keep] = scale[keep]
+            stop = start + int(keep.sum())
+            target[start:stop] = block[keep] / scale[keep][:, None]
+            start = stop
+        return basis
 
     def block(self, values: Floats, column: int) -> Matrix:
-        """One feature's basis columns; missing values stay NaN but in the indicator."""
+        """One feature's basis columns, `[6, n]`; missing values stay NaN but in the indicator."""
         low, span = self.low[column], self.high[column] - self.low[column]
         place = (np.clip(values, low, self.high[column]) - low) / (span if span > 0 else 1.0)
-        hinges = np.maximum(place[:, None] - self.knots[column], 0.0)
-        return np.column_stack([place, hinges, np.isnan(values)])
+        return np.vstack([place, np.maximum(place - self.knots[column][:, None], 0.0), np.isnan(values)])
 
     @property
     def width(self) -> int:
         """How many basis columns vary."""
         return int(np.isfinite(self.scales).sum())
-
-    def write(self, sample: Matrix, target: Matrix) -> None:
-        """All basis columns that vary, with mean 0 and deviation 1; a missing value sits at the mean."""
-        used, start = np.isfinite(self.scales), 0
-        for column in np.flatnonzero(used.any(axis=1)).tolist():
-            keep = used[column]
-            block = (self.block(sample[:, column], column) - self.means[column]) / self.scales[column]
-            stop = start + int(keep.sum())
-            target[:, start:stop] = np.nan_to_num(block[:, keep], nan=0.0)
-            start = stop
 
     def splines(self, intercept: float, weights: Floats, sample: Matrix) -> Splines:
         """The curves that weights of the standardised basis mean, centred on the sample."""

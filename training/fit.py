@@ -71,6 +71,11 @@ class Recipe:
     booster_weight: float
     log_losses: dict[str, float] = field(default_factory=dict)  # of each candidate and of a constant, on validation
 
+    @property
+    def blend(self) -> str:
+        """What its blend is called among the candidates."""
+        return _NAMES.get(self.booster_weight, f"blend {self.booster_weight:g}")
+
     def says(self) -> str:
         """The recipe in a line.
 

@@ -202,7 +202,46 @@ def examine(
     Raises `BadInput` when nobody is there to learn from or to test on, or when the fit rows hold one outcome only.
     """
     tell = on_progress or _tell_nobody
-    rows = _read(log, features, split=split, as_known=as_known, settings=settings, tell=tell)
+    rows = read_rows(log, features, split, as_known=as_known, settings=settings, on_progress=tell)
+    return examine_rows(rows, features, split, settings=settings, on_progress=tell)
+
+
+def read_rows(
+    log: TrainingLog,
+    features: FeatureSet,
+    split: Split,
+    *,
+    as_known: bool = False,
+    settings: TrainSettings,
+    on_progress: OnStage | None = None,
+) -> TrainingSet:
+    """Features and labels at every cutoff of a split; those tested and calibrated on keep everybody."""
+    tell = on_progress or _tell_nobody
+    return labelled(
+        log,
+        features,
+        split.definition,
+        split.all,
+        log_end=split.closes(split.test),
+        as_known=as_known,
+        whole=(*split.test, *split.calibration),
+        max_rows=settings.max_rows,
+        seed=settings.seed,
+        workers=settings.workers,
+        on_progress=lambda done, total: tell("reading history", done, total),
+    )
+
+
+def examine_rows(
+    rows: TrainingSet,
+    features: FeatureSet,
+    split: Split,
+    *,
+    settings: TrainSettings,
+    on_progress: OnStage | None = None,
+) -> Evidence:
+    """The same for rows that have been read."""
+    tell = on_progress or _tell_nobody
     check_outcomes(rows.at(split.fit))
     _check_tested(rows.at(split.test), split.test)
     dates = _dates(features)
@@ -236,30 +275,6 @@ def _plan(history: History, definition: ChurnDefinition, *, cutoff: datetime | N
         step=None if settings.step_days is None else days(settings.step_days),
         max_cutoffs=settings.max_cutoffs,
         test_cutoffs=settings.test_cutoffs,
-    )
-
-
-def _read(
-    log: TrainingLog,
-    features: FeatureSet,
-    *,
-    split: Split,
-    as_known: bool,
-    settings: TrainSettings,
-    tell: OnStage,
-) -> TrainingSet:
-    return labelled(
-        log,
-        features,
-        split.definition,
-        split.all,
-        log_end=split.closes(split.test),
-        as_known=as_known,
-        whole=(*split.test, *split.calibration),
-        max_rows=settings.max_rows,
-        seed=settings.seed,
-        workers=settings.workers,
-        on_progress=lambda done, total: tell("reading history", done, total),
     )
 
 

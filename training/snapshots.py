@@ -64,6 +64,13 @@ class TrainingSet:
         coded = tuple(place for place, column in enumerate(kept) if self.snapshots.names[column] in self.categorical)
         return Rows(self.snapshots.matrix[:, kept], self.facts, coded)
 
+    def of(self, names: Sequence[str]) -> "TrainingSet":
+        """The same rows with these features only, in this order."""
+        snapshots = self.snapshots
+        places = [snapshots.names.index(name) for name in names]
+        fewer = replace(snapshots, names=tuple(names), matrix=np.ascontiguousarray(snapshots.matrix[:, places]))
+        return replace(self, snapshots=fewer, categorical=tuple(name for name in self.categorical if name in names))
+
     def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
         """The rows of these cutoffs whose outcome is known."""
         moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)

@@ -1,6 +1,9 @@
 """How good the product's own training is on four public logs, beside its baselines and the best figures known.
 
-    python -m benchmarks.quality.run --data DIR
+    python -m benchmarks.quality.run --data DIR [--only NAME] [--families]
+
+With `--families` each protocol is learnt again without each family of features in turn (see `families.py`): about
+a quarter of an hour for the largest protocol, completejourney, and a few minutes for each of the others.
 
 Everything goes the product's way: ingest, standard features, the split before the protocol's test cutoffs, the
 recipe chosen on earlier time, calibration, trial. Nothing is tuned on a test row.
@@ -12,14 +15,18 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from benchmarks.quality.families import compare
 from benchmarks.quality.protocols import PROTOCOLS, Protocol
 from features.catalog import standard
+from features.feature_set import FeatureSet
 from features.ingest import ingest
 from features.log import EventLog
 from features.windows import days, utc
 from training.fit import TrainSettings
-from training.run import Evidence, examine
-from training.splits import SHORT_HORIZON, before
+from training.metrics import Estimate
+from training.run import Evidence, examine_rows, read_rows
+from training.snapshots import TrainingSet
+from training.splits import SHORT_HORIZON, Split, before
 from training.trial import NAMES
 
 NOW = utc("2026-01-01")  # long after every log; only events in the future of it would be refused
@@ -30,24 +37,51 @@ def main() -> None:
     """Run every protocol whose data are there and print one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the two event files")
-    data = parser.parse_args().data
+    parser.add_argument("--only", default="", help="only protocols whose name holds this text")
+    parser.add_argument("--families", action="store_true", help="leave out each family of features in turn")
+    asked = parser.parse_args()
     print("AUC and log loss with 95 % intervals clustered by user; in brackets after a name: the best figures known\n")
-    for protocol in PROTOCOLS:
+    for protocol in (each for each in PROTOCOLS if asked.only in each.name):
         try:
-            _print(protocol, *_run(protocol, data))
+            if asked.families:
+                _compare(protocol, asked.data)
+            else:
+                _print(protocol, *_run(protocol, asked.data))
         except FileNotFoundError as missing:
             print(f"{protocol.name}: left out, {missing.filename} is not there\n")
 
 
 def _run(protocol: Protocol, data: Path) -> tuple[Evidence, float]:
     started = time.perf_counter()
+    features, split, rows = _read(protocol, data)
+    return examine_rows(rows, features, split, settings=_SETTINGS), time.perf_counter() - started
+
+
+def _read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSet]:
     with tempfile.TemporaryDirectory() as folder:
         log = _log_of(protocol, data, Path(folder))
         summary = log.summary()
         split = before(protocol.definition, protocol.test, start=summary.start, step=_step(protocol))
         features = standard(summary, activity=protocol.definition.activity)
-        found = examine(log, features, split, settings=_SETTINGS)
-    return found, time.perf_counter() - started
+        return features, split, read_rows(log, features, split, settings=_SETTINGS)
+
+
+def _compare(protocol: Protocol, data: Path) -> None:
+    features, split, rows = _read(protocol, data)
+    print(f"{protocol.name}: log loss and AUC without a family minus with it, 95 % intervals clustered by user")
+    print(f"  {'':<32}{'features':>8}  {'validation':>10}  {'log loss on test':<29}  AUC on test", flush=True)
+    for name, found, variant in compare(rows, features, split, settings=_SETTINGS):
+        if variant is None:
+            ours = found.trial.ours
+            print(f"  {name}: log loss {ours['log_loss'].says(digits=4)}, AUC {ours['auc'].says(digits=4)}", flush=True)
+            continue
+        figures = f"{_signed(variant.log_loss):<29}  {_signed(variant.auc):<29}"
+        print(f"  {name:<32}{variant.features:>8}  {variant.validation:>+10.4f}  {figures}  {variant.says}", flush=True)
+    print()
+
+
+def _signed(estimate: Estimate) -> str:
+    return f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
 def _log_of(protocol: Protocol, data: Path, folder: Path) -> EventLog:
