@@ -127,7 +127,7 @@ def test_a_bot_is_reported_and_can_be_told_from_people(tmp_path: Path) -> None:
         if busy
     ]
     assert beyond == ["bot"]
-    assert shown.row("bot")["events_ever"] == 1500  # nobody is left out unless asked for
+    assert shown.row("bot")["events_ever"] == 1500  # reported, not left out
 
 
 def test_a_user_with_very_many_events_costs_about_as_much_as_many_users_with_few(tmp_path: Path) -> None:
