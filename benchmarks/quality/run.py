@@ -40,7 +40,8 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only protocols whose name holds this text")
     parser.add_argument("--families", action="store_true", help="leave out each family of features in turn")
     asked = parser.parse_args()
-    print("AUC and log loss with 95 % intervals clustered by user; in brackets after a name: the best figures known\n")
+    if not asked.families:
+        print("AUC and log loss with 95 % intervals clustered by user; in brackets: the best figures known\n")
     for protocol in (each for each in PROTOCOLS if asked.only in each.name):
         try:
             if asked.families:
