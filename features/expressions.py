@@ -20,6 +20,8 @@ class Additive(StrEnum):
     MAXIMUM = "maximum"
     ACTIVE_DAYS = "active_days"
     DURING = "during"  # events in some hours of the week
+    DECAYED_COUNT = "decayed_count"  # every event's weight halved each half-life of age
+    DECAYED_TOTAL = "decayed_total"  # the same of the values
 
 
 class End(StrEnum):
@@ -52,6 +54,8 @@ _FAMILY_OF = {
     Additive.VALUED: "money",
     Additive.MAXIMUM: "money",
     Additive.DURING: "rhythm",
+    Additive.DECAYED_COUNT: "frequency",
+    Additive.DECAYED_TOTAL: "money",
 }
 _UNIT_OF = {
     Additive.COUNT: "events",
@@ -60,6 +64,8 @@ _UNIT_OF = {
     Additive.ACTIVE_DAYS: "days",
     Additive.TOTAL: "value",
     Additive.MAXIMUM: "value",
+    Additive.DECAYED_COUNT: "events",
+    Additive.DECAYED_TOTAL: "value",
 }
 
 
@@ -192,6 +198,7 @@ class Window(Expression):
     last: int = 0
     ago: int = 0
     during: Hours | None = None
+    half_life: int = 0  # days; of what decays
 
     @property
     def family(self) -> str:

@@ -53,8 +53,8 @@ def from_json(document: list[Any]) -> Expression:  # Any: JSON
 
 def _tally_to_json(tally: Expression) -> list[Any]:  # Any: JSON
     match tally:
-        case Window(what, chosen, last, ago, during):
-            return ["window", what.value, _chosen(chosen), last, ago, during and _hours(during)]
+        case Window(what, chosen, last, ago, during, half_life):
+            return ["window", what.value, _chosen(chosen), last, ago, during and _hours(during), half_life]
         case Age(end, chosen):
             return ["age", end.value, _chosen(chosen)]
         case OfDays(operator, chosen, number):
@@ -68,9 +68,9 @@ def _tally_to_json(tally: Expression) -> list[Any]:  # Any: JSON
 
 def _tally_from_json(document: list[Any]) -> Expression:  # Any: JSON
     match document:
-        case ["window", what, chosen, last, ago, during]:
+        case ["window", what, chosen, last, ago, during, half_life]:
             hours = Hours(tuple(during[0]), tuple(during[1]), during[2]) if during else None
-            return Window(Additive(what), _chosen_of(chosen), last, ago, hours)
+            return Window(Additive(what), _chosen_of(chosen), last, ago, hours, half_life)
         case ["age", end, chosen]:
             return Age(End(end), _chosen_of(chosen))
         case ["days", operator, chosen, number]:

@@ -49,8 +49,9 @@ def _arithmetic(expression: Arithmetic) -> str:
 
 def _tally(expression: Expression) -> str:
     match expression:
-        case Window(what, chosen, last, ago, during):
+        case Window(what, chosen, last, ago, during, half_life):
             said = [f"last={last}d"] * bool(last) + [f"ago={ago}d"] * bool(ago)
+            said += [f"half_life={half_life}d"] * bool(half_life)
             if what is Additive.DURING and during is not None:
                 said += [f"hours={during.hours}, weekdays={during.weekdays}, timezone={during.timezone!r}"]
             return f"{_events(chosen)}.{what.value}({', '.join(said)})"

@@ -16,7 +16,7 @@ from typing import Any
 import numba
 
 from features import expressions, kernel_breadth, kernel_days, kernel_tables, operators, plan
-from features.kernel_breadth import fill_varieties, forget, track
+from features.kernel_breadth import fill_breadth
 from features.kernel_days import collect, fill_rows
 from features.kernel_tables import (
     ASKED,
@@ -74,15 +74,11 @@ def _linked(sources: int) -> Callable[[Numbers, Integers, Integers, Happened, As
             if late:  # each of these cutoffs knew another past, so it gets days of its own
                 end = first + 1
             known = cutoffs[first] if late else NEVER
-            collect(happened, asked, days, Seen(start, stop, phase, cutoffs[end - 1], known))
+            seen = Seen(start, stop, phase, cutoffs[end - 1], known)
+            collect(happened, asked, days, seen)
             fill_rows(asked, days, phase, cutoffs[first:end], cells[first:end])
             if len(asked.trackers):
-                forget(slots)
-                tracked = start
-                for row in range(first, end):
-                    tracked = track(happened, asked, slots, Seen(tracked, stop, phase, cutoffs[row], known))
-                    seen = Seen(start, tracked, phase, cutoffs[row], known)
-                    fill_varieties(happened, asked, slots, seen, cells[row])
+                fill_breadth(happened, asked, slots, seen, cutoffs[first:end], cells[first:end])
             first = end
 
     compiled: Callable[[Numbers, Integers, Integers, Happened, Asked], None] = numba.njit(

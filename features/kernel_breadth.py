@@ -3,7 +3,7 @@
 import numpy as np
 
 from features.expressions import Variety
-from features.kernel_tables import DAY, Asked, Happened, Numbers, Seen, Slots, part, within
+from features.kernel_tables import DAY, Asked, Happened, Integers, Numbers, Seen, Slots, part, within
 from features.plan import VARIETIES
 
 _DISTINCT = VARIETIES.index(Variety.DISTINCT)
@@ -13,42 +13,76 @@ _ALWAYS = np.iinfo(np.int64).min
 
 
 @part
-def forget(slots: Slots) -> None:
-    """Begin with a user of whom nothing was met yet."""
-    for tracker in range(len(slots.met)):
-        for slot in range(slots.met[tracker]):
-            slots.of_code[tracker, slots.code[tracker, slot]] = -1
-    slots.met[:] = 0
+def fill_breadth(  # noqa: C901, PLR0912 - one unpacking of the tuples for all rows of a user
+    happened: Happened, asked: Asked, slots: Slots, seen: Seen, cutoffs: Integers, cells: Numbers
+) -> None:
+    """Fill the cells of breadth of one user's ascending cutoffs; `seen.until` is the last of them."""
+    times, received, kinds, dimensions = happened.times, happened.received, happened.kinds, happened.dimensions
+    measures, members, selections, bounds = happened.measures, happened.members, asked.selections, asked.bounds
+    trackers, varieties, of_code, met, codes = asked.trackers, asked.varieties, slots.of_code, slots.met, slots.code
+    firsts, lasts, counts, inside = slots.first, slots.last, slots.counts, slots.inside
+    for tracker in range(len(met)):  # nothing is met yet by this user
+        for slot in range(met[tracker]):
+            of_code[tracker, codes[tracker, slot]] = -1
+        met[tracker] = 0
+    event = seen.start
+    for row in range(len(cutoffs)):
+        while event < seen.stop and times[event] < cutoffs[row]:
+            for tracker in range(len(trackers)):
+                s, code = trackers[tracker, 0], dimensions[trackers[tracker, 1], event]
+                if code < 0 or received[event] >= seen.known or not members[s, kinds[event]]:
+                    continue
+                if within(measures[selections[s, 0], event], bounds[s, 0], bounds[s, 1]):
+                    if of_code[tracker, code] < 0:
+                        _meet(of_code[tracker], met, codes[tracker], tracker, code)
+                        firsts[tracker, met[tracker] - 1] = (times[event] - seen.phase) // DAY
+                        counts[tracker, met[tracker] - 1] = 0.0
+                    lasts[tracker, of_code[tracker, code]] = (times[event] - seen.phase) // DAY
+                    counts[tracker, of_code[tracker, code]] += 1.0
+            event += 1
+        today = (cutoffs[row] - seen.phase) // DAY
+        for entry in range(len(varieties)):
+            tracker, what, span = varieties[entry, 0], varieties[entry, 1], varieties[entry, 2]
+            known = met[tracker]
+            since = today - span if span else _ALWAYS
+            if what == _DISTINCT:
+                answer = float(_number_since(lasts[tracker, :known], since))
+            elif what == _NEW:
+                answer = float(_number_since(firsts[tracker, :known], since))
+            elif what == _LOST:
+                answer = float(known - _number_since(lasts[tracker, :known], since))
+            elif span == 0:
+                answer = _entropy(counts[tracker, :known])
+            else:
+                s, values = trackers[tracker, 0], measures[selections[trackers[tracker, 0], 0]]
+                inside[:known] = 0.0
+                for place in range(event - 1, seen.start - 1, -1):
+                    if times[place] < cutoffs[row] - span * DAY:
+                        break
+                    code = dimensions[trackers[tracker, 1], place]
+                    if code < 0 or received[place] >= seen.known or not members[s, kinds[place]]:
+                        continue
+                    if within(values[place], bounds[s, 0], bounds[s, 1]):
+                        inside[of_code[tracker, code]] += 1.0
+                answer = _entropy(inside[:known])
+            cells[row, varieties[entry, 3]] = answer
 
 
 @part
-def track(happened: Happened, asked: Asked, slots: Slots, seen: Seen) -> int:
-    """Note the codes of further events; returns the first event that is not seen yet."""
-    times, received, kinds, dimensions = happened.times, happened.received, happened.kinds, happened.dimensions
-    measures, members, selections, bounds = happened.measures, happened.members, asked.selections, asked.bounds
-    trackers, of_code, met, codes = asked.trackers, slots.of_code, slots.met, slots.code
-    firsts, lasts, counts = slots.first, slots.last, slots.counts
-    for event in range(seen.start, seen.stop):
-        if times[event] >= seen.until:
-            return event
-        if received[event] >= seen.known:
-            continue
-        day = (times[event] - seen.phase) // DAY
-        for tracker in range(len(trackers)):
-            s, code = trackers[tracker, 0], dimensions[trackers[tracker, 1], event]
-            if code < 0 or not members[s, kinds[event]]:
-                continue
-            if not within(measures[selections[s, 0], event], bounds[s, 0], bounds[s, 1]):
-                continue
-            slot = of_code[tracker, code]
-            if slot < 0:
-                slot = met[tracker]
-                met[tracker] = slot + 1
-                of_code[tracker, code] = slot
-                codes[tracker, slot], firsts[tracker, slot], counts[tracker, slot] = code, day, 0.0
-            lasts[tracker, slot] = day
-            counts[tracker, slot] += 1.0
-    return seen.stop
+def _meet(of_code: Integers, met: Integers, codes: Integers, tracker: int, code: int) -> None:
+    """Give a code that is met for the first time the next slot."""
+    of_code[code] = met[tracker]
+    codes[met[tracker]] = code
+    met[tracker] += 1
+
+
+@part
+def _number_since(days: Integers, since: int) -> int:
+    """How many days are not before another."""
+    number = 0
+    for place in range(len(days)):
+        number += days[place] >= since
+    return number
 
 
 @part
@@ -61,50 +95,3 @@ def _entropy(counts: Numbers) -> float:
         if count > 0.0:
             bits -= count / total * np.log2(count / total)
     return bits if total > 0.0 else np.nan
-
-
-@part
-def _count_inside(happened: Happened, asked: Asked, slots: Slots, tracker: int, seen: Seen, since: int) -> None:
-    """Count the tracker's codes among the events that are seen and not before `since`."""
-    times, received, kinds, members = happened.times, happened.received, happened.kinds, happened.members
-    s, of_code, inside = asked.trackers[tracker, 0], slots.of_code, slots.inside
-    codes, values = happened.dimensions[asked.trackers[tracker, 1]], happened.measures[asked.selections[s, 0]]
-    least, below = asked.bounds[s, 0], asked.bounds[s, 1]
-    inside[: slots.met[tracker]] = 0.0
-    for event in range(seen.stop - 1, seen.start - 1, -1):
-        if times[event] < since:
-            break
-        if codes[event] < 0 or received[event] >= seen.known or not members[s, kinds[event]]:
-            continue
-        if within(values[event], least, below):
-            inside[of_code[tracker, codes[event]]] += 1.0
-
-
-@part
-def _variety(slots: Slots, tracker: int, what: int, since: int) -> float:
-    """How many codes were met since a day, for the first time since then, or not since."""
-    found = 0.0
-    for slot in range(slots.met[tracker]):
-        first, last = slots.first[tracker, slot], slots.last[tracker, slot]
-        if (
-            (what == _DISTINCT and last >= since)
-            or (what == _NEW and first >= since)
-            or (what == _LOST and last < since)
-        ):
-            found += 1.0
-    return found
-
-
-@part
-def fill_varieties(happened: Happened, asked: Asked, slots: Slots, seen: Seen, out: Numbers) -> None:
-    """Fill the cells of breadth from the codes that were tracked before the cutoff."""
-    for entry in range(len(asked.varieties)):
-        tracker, what, span, cell = asked.varieties[entry]
-        if what in {_DISTINCT, _NEW, _LOST}:
-            since = (seen.until - seen.phase) // DAY - span if span else _ALWAYS
-            out[cell] = _variety(slots, tracker, what, since)
-        elif span == 0:
-            out[cell] = _entropy(slots.counts[tracker, : slots.met[tracker]])
-        else:
-            _count_inside(happened, asked, slots, tracker, seen, seen.until - span * DAY)
-            out[cell] = _entropy(slots.inside[: slots.met[tracker]])

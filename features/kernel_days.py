@@ -12,6 +12,8 @@ from features.plan import ACTIVE_DAYS, ADDITIVES, BOUNDS, DAYS, EVER, HOURS, HOU
 _COUNT = ADDITIVES.index(Additive.COUNT)
 _TOTAL = ADDITIVES.index(Additive.TOTAL)
 _VALUED = ADDITIVES.index(Additive.VALUED)
+_DURING = ADDITIVES.index(Additive.DURING)
+_DECAYED_COUNT = ADDITIVES.index(Additive.DECAYED_COUNT)
 _HOUR = DAY // 24
 _THURSDAY = 3 * 24  # 1970-01-01 was one, and Monday midnight is hour 0
 
@@ -59,27 +61,9 @@ def _count_hours(
 
 
 @part
-def _write_sums(
-    sums: Numbers,
-    lost: Numbers,
-    what: Integers,
-    count: float,
-    total: float,
-    rest: float,
-    valued: float,
-    during: Numbers,
-) -> None:
-    """Write down the running sums at the end of a day."""
-    for a in range(len(what)):
-        if what[a, 0] == _COUNT:
-            sums[a] = count
-        elif what[a, 0] == _TOTAL:
-            sums[a] = total
-            lost[a] = rest
-        elif what[a, 0] == _VALUED:
-            sums[a] = valued
-        else:
-            sums[a] = during[a]
+def _fade(days: int, half_life: int) -> float:
+    """What is left of a weight after some days."""
+    return float(np.exp2(-days / half_life))
 
 
 @part
@@ -146,10 +130,23 @@ def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  
                 if not np.isnan(most_of_day) and not peak >= most_of_day:
                     peak = most_of_day
                 largest[place], peaks[place], current[place] = most_of_day, peak, latest
-            on_day, total_of_day, most_of_day = 0.0, 0.0, np.nan
             place += 1
-            here = slice(place * width, (place + 1) * width)
-            _write_sums(sums[here], lost[here], what, count, total, rest, valued, during[first:])
+            for a in range(width):
+                at, add = place * width + a, what[a, 0]
+                if add == _COUNT:
+                    sums[at] = count
+                elif add == _TOTAL:
+                    sums[at] = total
+                    lost[at] = rest
+                elif add == _VALUED:
+                    sums[at] = valued
+                elif add == _DURING:
+                    sums[at] = during[first + a]
+                else:
+                    gap = day - numbers[place - 2] if place > 1 else 0
+                    of_day = on_day if add == _DECAYED_COUNT else total_of_day
+                    sums[at] = sums[at - width] * _fade(gap, what[a, 2]) + of_day
+            on_day, total_of_day, most_of_day = 0.0, 0.0, np.nan
         active[s] = place
 
 
@@ -175,7 +172,7 @@ def _most(numbers: Numbers) -> float:
 
 
 @part
-def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Numbers) -> None:  # noqa: C901
+def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Numbers) -> None:  # noqa: C901, PLR0912
     """Fill the cells of one user's ascending cutoffs with windows, ages, newest values and operators.
 
     A window's sum is what was summed up behind its newer edge less what was behind its older one.
@@ -208,6 +205,8 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
                     out[cell] = sums[upper] - sums[lower]
                     if additives[first + additive, 0] == _TOTAL:
                         out[cell] += lost[upper] - lost[lower]
+                    elif additives[first + additive, 2] and newer:
+                        out[cell] *= _fade(today - 1 - numbers[s, newer - 1], additives[first + additive, 2])
                 elif additive == ACTIVE_DAYS:
                     out[cell] = newer - older
                 elif older > 0 or newer == 0:

@@ -230,13 +230,13 @@ class Selection:
         """The sum of the values of the first days, from the day of the first event."""
         return self.days_say("early_total", _whole_days(first, least=1))
 
-    def decayed_count(self, *, half_life: timedelta) -> OfDays:
+    def decayed_count(self, *, half_life: timedelta) -> Window:
         """The count with every event's weight halved each `half_life` of age (whole days)."""
-        return self.days_say("decayed_count", _whole_days(half_life, least=1))
+        return Window(Additive.DECAYED_COUNT, self.chosen, half_life=_whole_days(half_life, least=1))
 
-    def decayed_total(self, *, half_life: timedelta) -> OfDays:
+    def decayed_total(self, *, half_life: timedelta) -> Window:
         """The sum of the values with every one's weight halved each `half_life` of age (whole days)."""
-        return self.days_say("decayed_total", _whole_days(half_life, least=1))
+        return Window(Additive.DECAYED_TOTAL, self.chosen, half_life=_whole_days(half_life, least=1))
 
     def _window(self, what: Additive, last: timedelta | None, ago: timedelta) -> Window:
         return Window(what, self.chosen, last=_last_days(last), ago=_whole_days(ago, least=0))

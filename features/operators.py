@@ -317,31 +317,3 @@ def early_total(active: ActiveDays) -> float:
             break
         early += active.totals[place]
     return early
-
-
-@operator(family="frequency", unit="events", nothing=0.0)
-def decayed_count(active: ActiveDays) -> float:
-    """The count with every event's weight halved each `number` days of age."""
-    fading = np.empty(16)  # over the days between neighbours, which are mostly few: powers are dear
-    for gap in range(len(fading)):
-        fading[gap] = np.exp2(-gap / active.number)
-    weight, level, newer = 1.0, 0.0, active.today - 1
-    for place in range(len(active.days) - 1, -1, -1):
-        gap, newer = newer - active.days[place], active.days[place]
-        weight *= fading[gap] if gap < len(fading) else np.exp2(-gap / active.number)
-        level += weight * active.counts[place]
-    return float(level)
-
-
-@operator(family="money", unit="value", nothing=0.0)
-def decayed_total(active: ActiveDays) -> float:
-    """The sum of the values with every one's weight halved each `number` days of age."""
-    fading = np.empty(16)  # over the days between neighbours, which are mostly few: powers are dear
-    for gap in range(len(fading)):
-        fading[gap] = np.exp2(-gap / active.number)
-    weight, level, newer = 1.0, 0.0, active.today - 1
-    for place in range(len(active.days) - 1, -1, -1):
-        gap, newer = newer - active.days[place], active.days[place]
-        weight *= fading[gap] if gap < len(fading) else np.exp2(-gap / active.number)
-        level += weight * active.totals[place]
-    return float(level)

@@ -30,7 +30,14 @@ from features.operators import Operator, known
 from features.program import Program, make_program
 from features.user_events import Wanted
 
-ADDITIVES = (Additive.COUNT, Additive.TOTAL, Additive.VALUED, Additive.DURING)  # those that are sums over days
+ADDITIVES = (  # those that are sums over days
+    Additive.COUNT,
+    Additive.TOTAL,
+    Additive.VALUED,
+    Additive.DURING,
+    Additive.DECAYED_COUNT,
+    Additive.DECAYED_TOTAL,
+)
 ACTIVE_DAYS, MAXIMUM = -1, -2  # in place of an additive: what the active days themselves tell
 VARIETIES = tuple(Variety)
 EVER = -1  # in place of an edge
@@ -59,7 +66,7 @@ class Plan:
     selections: Table  # measure, first additive, end of additives, first edge, end of edges
     bounds: NDArray[np.float64]  # of each selection: least, below; NaN where there is none
     looks: NDArray[np.int64]  # of each selection: BOUNDS, DAYS, VALUES and HOURS added up
-    additives: Table  # what (place in ADDITIVES), mask
+    additives: Table  # what (place in ADDITIVES), mask (-1: none), half-life in days (0: none)
     edges: NDArray[np.int64]  # ages in days; each selection's from the oldest to 0
     masks: NDArray[np.bool_]  # hours of the week from Monday midnight [masks, 168]
     timezones: tuple[str, ...]  # of each mask
@@ -118,7 +125,7 @@ def make_plan(features: FeatureSet) -> Plan:
         ),
         bounds=np.array([_bounds(chosen) for chosen, _ in readings], dtype=np.float64).reshape(-1, 2),
         looks=np.array([each.looks for each in selections], dtype=np.int64),
-        additives=_table([entry for each in selections for entry in each.additives], fields=2),
+        additives=_table([entry for each in selections for entry in each.additives], fields=3),
         edges=np.array([edge for each in selections for edge in each.edges], dtype=np.int64),
         masks=np.array([_mask(hours) for hours in masks], dtype=np.bool_).reshape(-1, HOURS_PER_WEEK),
         timezones=tuple(hours.timezone for hours in masks),
@@ -191,9 +198,9 @@ class _Selection:
             return ACTIVE_DAYS
         return MAXIMUM if window.what is Additive.MAXIMUM else self.additives.index(self._additive(window))
 
-    def _additive(self, window: Window) -> tuple[int, int]:
+    def _additive(self, window: Window) -> tuple[int, int, int]:
         mask = -1 if window.during is None else self._masks.index(window.during)
-        return ADDITIVES.index(window.what), mask
+        return ADDITIVES.index(window.what), mask, window.half_life
 
 
 def _oldest(window: Window) -> int:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from features.kernel import Asked, Happened, walk
+from features.kernel import walk
+from features.kernel_tables import Asked, Happened
 from features.operators import OPERATORS
 from features.plan import Measure, Plan
 from features.program import run

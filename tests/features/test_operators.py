@@ -60,9 +60,6 @@ def said(name, number, july):
         ("early_count", 7, (1, 1, 7, 8, 30), 3),
         ("early_active_days", 7, (1, 1, 7, 8, 30), 2),
         ("early_total", 7, (1, 7, 8, 30), 8),
-        ("decayed_count", 7, (30, 23), 1.5),
-        ("decayed_count", 7, (30, 9), 1.125),
-        ("decayed_total", 7, (30, 23), 30 + 11.5),
     ],
 )
 def test_an_operator_says_what_one_counts_by_hand(name, number, july, expected):

@@ -11,6 +11,7 @@ from features.language import events, feature_set
 from features.plan import make_plan
 from features.snapshots import Fifths, Population, in_population, of_events, of_user
 from features.summary import summarise
+from features.tally import ready
 from features.user_events import UserEvents
 from features.windows import days, iso, utc
 from tests.cast import user_events
@@ -34,6 +35,7 @@ def the_standard_set():
 
 FEATURES = the_standard_set()
 PLAN = make_plan(FEATURES)
+ready(PLAN)
 
 
 def before(history, cutoff):
