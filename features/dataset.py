@@ -6,92 +6,34 @@
 Every file is written under another name first, and says inside which request and which bucket it belongs to.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from features.errors import BadInput, Busy, Damaged, NotReady
+from features.errors import BadInput, Busy, Damaged
 from features.feature_set import FeatureSet
 from features.log import EventLog
-from features.plan import Plan, make_plan
+from features.manifest import MANIFEST, Request, draft_of, files_of, load, manifest_of, must_be, sync, write_manifest
 from features.pool import OnProgress, each
 from features.snapshots import Fifths, Population, of_events, stack, wanted_by
 from features.table import FeatureTable
-from features.windows import iso, span_microseconds, to_microseconds
+from features.windows import to_microseconds
 
-MANIFEST = "_manifest.json"  # Arrow, Spark and DuckDB pass over names that begin with _
-_FORMAT = 1
 _TAG = b"holdfast"  # where a file says what it belongs to
 _OPENLY = 0o755
-_SHOWN = 2  # texts of a list that a message names
 
 Edges = dict[int, Fifths]  # cutoff in microseconds → where the fifths of relative features end
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a folder holds, or is to hold: two builds of one request give the same bits."""
-
-    features: FeatureSet
-    cutoffs: tuple[datetime, ...]
-    population: Population
-    as_known: bool
-    log: str
-    log_version: int
-    buckets: int
-
-    @classmethod
-    def of(
-        cls,
-        log: EventLog,
-        features: FeatureSet,
-        *,
-        cutoffs: Sequence[datetime],
-        population: Population,
-        as_known: bool = False,
-    ) -> Self:
-        """The request for features of this version of the log."""
-        ordered = tuple(sorted(set(cutoffs)))
-        if not ordered:
-            raise BadInput("there is no cutoff to build features at; expected at least one.")
-        folder = str(log.path.absolute())
-        return cls(features, ordered, population, as_known, folder, log.version, log.buckets)
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The plan of its features."""
-        return make_plan(self.features)
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:  # Any: JSON
-        """What makes it this request and no other."""
-        return {
-            "features": self.features.fingerprint,
-            "cutoffs": [iso(cutoff) for cutoff in self.cutoffs],
-            "population": population_to_json(self.population),
-            "as_known": self.as_known,
-            "log": self.log,
-            "log_version": self.log_version,
-            "buckets": self.buckets,
-        }
-
-    @property
-    def id(self) -> str:
-        """A name that changes with any of the facts."""
-        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,32 +83,19 @@ def read(target: Path) -> FeatureTable:
 
     Raises `NotReady` when there is none or it is not finished, `Damaged` when a file is missing or changed.
     """
-    manifest, features = _manifest(target), features_of(target)
-    pieces = [FeatureTable.from_arrow(_read(path), features) for path in _files(target, manifest)]
+    manifest, features = manifest_of(target), features_of(target)
+    pieces = [FeatureTable.from_arrow(_read(path), features) for path in files_of(target, manifest)]
     return FeatureTable.of(stack(pieces, names=features.names), features)
 
 
 def open_dataset(target: Path) -> ds.Dataset:
     """A finished folder as an Arrow dataset, for what does not fit into memory; raises as `read`."""
-    return ds.dataset(_files(target, _manifest(target)), format="parquet")
+    return ds.dataset(files_of(target, manifest_of(target)), format="parquet")
 
 
 def features_of(target: Path) -> FeatureSet:
     """The features of a finished folder; raises as `read`."""
-    return FeatureSet.from_json(_manifest(target)["features"])
-
-
-def draft_of(target: Path) -> Path:
-    """Where a folder grows before it is finished."""
-    return target.absolute().with_name(f".{target.absolute().name}.unfinished")
-
-
-def population_to_json(population: Population) -> dict[str, Any]:  # Any: JSON
-    """A population as plain JSON."""
-    return {
-        "activity": list(population.activity),
-        "look_back_microseconds": span_microseconds(population.look_back),
-    }
+    return FeatureSet.from_json(manifest_of(target)["features"])
 
 
 class _Build:
@@ -252,32 +181,19 @@ class _Build:
 def _begin(request: Request, draft: Path) -> None:
     """Say in the draft what it is to be; raises `BadInput` when it is to be something else."""
     if (draft / MANIFEST).exists():
-        _must_be(request, _load(draft), draft, what="an interrupted build")
+        must_be(request, load(draft), draft, what="an interrupted build")
         return
-    _write_manifest(request, draft, files=[], complete=False)
+    write_manifest(request, draft, files=[], complete=False)
 
 
 def _found(request: Request, target: Path) -> Written:
     """What is there already, when it is what was asked for."""
     if not (target / MANIFEST).exists():
         raise BadInput(f"{target} exists and is no folder of features; choose another folder.")
-    manifest = _load(target)
-    _must_be(request, manifest, target, what="a build")
-    files = _files(target, manifest)
+    manifest = load(target)
+    must_be(request, manifest, target, what="a build")
+    files = files_of(target, manifest)
     return Written(target, sum(file["rows"] for file in manifest["files"]), len(files), len(files))
-
-
-def _must_be(request: Request, manifest: dict[str, Any], folder: Path, *, what: str) -> None:  # Any: JSON
-    there = manifest["request"]
-    differing = [name for name in request.facts if there.get(name) != request.facts[name]]
-    if differing:
-        said = "; ".join(
-            f"{name}: {_short(there.get(name))}, asked for {_short(request.facts[name])}" for name in differing
-        )
-        raise BadInput(
-            f"{folder} holds {what} of another request ({said}). Choose another folder, ask for the same again, "
-            "or delete it."
-        )
 
 
 def _finish(request: Request, draft: Path, files: list[dict[str, Any]], target: Path) -> None:  # Any: JSON
@@ -286,61 +202,10 @@ def _finish(request: Request, draft: Path, files: list[dict[str, Any]], target: 
     for path in draft.iterdir():
         if path.name not in wanted and path.name != MANIFEST:
             path.unlink()
-    _write_manifest(request, draft, files=files, complete=True)
+    write_manifest(request, draft, files=files, complete=True)
     draft.chmod(_OPENLY)
     draft.rename(target)
-    _sync(target.absolute().parent)
-
-
-def _write_manifest(
-    request: Request, folder: Path, *, files: list[dict[str, Any]], complete: bool
-) -> None:  # Any: JSON
-    document = {
-        "format": _FORMAT,
-        "complete": complete,
-        "request": request.facts,
-        "features": request.features.to_json(),
-        "files": files,
-    }
-    unfinished = folder / f".{MANIFEST}"
-    unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
-    _sync(unfinished)
-    unfinished.replace(folder / MANIFEST)
-
-
-def _manifest(target: Path) -> dict[str, Any]:  # Any: JSON
-    """The manifest of a finished folder."""
-    if not (target / MANIFEST).exists():
-        begun = " yet: its build was interrupted, or goes on" if draft_of(target).exists() else ""
-        raise NotReady(f"there are no features in {target}{begun}. Build them: holdfast features build --to FOLDER")
-    return _load(target)
-
-
-def _load(folder: Path) -> dict[str, Any]:  # Any: JSON
-    path = folder / MANIFEST
-    try:
-        document: dict[str, Any] = json.loads(path.read_text("utf-8"))  # Any: JSON
-        version = document["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Damaged(
-            f"{path} is not the manifest it should be ({error!r}); delete {folder} and build again."
-        ) from None
-    if version != _FORMAT:
-        raise Damaged(
-            f"{path} is of format {version!r}, this version reads {_FORMAT}; delete {folder} and build again."
-        )
-    return document
-
-
-def _files(target: Path, manifest: dict[str, Any]) -> list[Path]:  # Any: JSON
-    """The files that a manifest lists, each there in the size that it had."""
-    for file in manifest["files"]:
-        path = target / file["name"]
-        size = path.stat().st_size if path.is_file() else None
-        if size != file["bytes"]:
-            found = "missing" if size is None else f"of {size:,} bytes, not {file['bytes']:,}"
-            raise Damaged(f"{path} is {found}: it was changed after it was built. Delete {target} and build again.")
-    return [target / file["name"] for file in manifest["files"]]
+    sync(target.absolute().parent)
 
 
 def _read(path: Path) -> pa.Table:
@@ -362,7 +227,7 @@ def _entry(path: Path) -> dict[str, Any]:  # Any: JSON
 def _write_whole(table: pa.Table, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}")
     pq.write_table(table, unfinished, compression="zstd", compression_level=1)
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.replace(path)
 
 
@@ -388,21 +253,6 @@ def _alone(draft: Path) -> Iterator[None]:
             shutil.rmtree(draft)
         draft.with_suffix(".lock").unlink(missing_ok=True)
         lock.release()
-
-
-def _short(fact: object) -> str:
-    """A fact in a message: a long list by its ends."""
-    if isinstance(fact, list) and len(fact) > _SHOWN:
-        return f"{fact[0]} … {fact[-1]} ({len(fact)})"
-    return ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _silent(_done: int, _of: int) -> None:

@@ -21,6 +21,7 @@ from features.feature_set import FeatureSet
 from features.ingest import ingest
 from features.language import events, feature_set
 from features.log import EventLog
+from features.manifest import MANIFEST
 from features.snapshots import Population, build
 from features.sources.mapping import Mapping
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
@@ -224,7 +225,7 @@ def test_a_changed_or_missing_file_is_noticed(log: EventLog, tmp_path: Path) -> 
 
 def test_a_broken_manifest_is_damage_and_one_of_the_future_too(log: EventLog, tmp_path: Path) -> None:
     write(log, tmp_path / "rows", PLAIN)
-    manifest = tmp_path / "rows" / dataset.MANIFEST
+    manifest = tmp_path / "rows" / MANIFEST
     told = json.loads(manifest.read_text())
     assert told["complete"] is True
     manifest.write_text("{")
@@ -265,7 +266,7 @@ def _wait_for(happened: Callable[[], bool], *, seconds: float = 60) -> None:
 
 def test_the_manifest_says_what_was_asked_for(log: EventLog, tmp_path: Path) -> None:
     write(log, tmp_path / "rows")
-    told = json.loads((tmp_path / "rows" / dataset.MANIFEST).read_text())
+    told = json.loads((tmp_path / "rows" / MANIFEST).read_text())
     assert told["request"]["features"] == MINE.fingerprint
     assert told["request"]["log_version"] == log.version
     assert [datetime.fromisoformat(each) for each in told["request"]["cutoffs"]] == sorted(CUTOFFS)
