@@ -10,7 +10,7 @@ from typing import Any
 
 HOUSE = Path(__file__).resolve().parent.parent
 _BLOCK = re.compile(r"^(?:<!-- (?P<mark>[^\n]*?) -->\n)?```(?P<kind>\w*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROGRESS = re.compile(r".*(\(\d+ s\)|: \d+\.\d s)")
+_PROGRESS = re.compile(r".*(\(\d+ s(, about .* left)?\)|: \d+\.\d s)")
 
 
 @dataclass(frozen=True)
