@@ -43,6 +43,7 @@ EVENT_SCHEMA = pa.schema(
 REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "reason", "row")])
 
 PROFILE = "$profile"  # the kind of what is known about a user from a moment on
+LARGEST_VALUE = 1e15  # in either direction: sums of what is larger lose their cents, and at last overflow
 LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _SHOWN = 60  # characters of a wrong value that a reason repeats
@@ -200,7 +201,7 @@ class _Checks:
             numbers, bad = _as_numbers(column)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise BadInput(f"{self._subject(name)} is of type {column.type}; expected numbers.") from None
-        self._reject(bad, f"bad_{name}", name, "is not a finite number; expected one such as 12.5, or nothing")
+        self._reject(bad, f"bad_{name}", name, f"is not a number up to {LARGEST_VALUE:g}; expected one such as 12.5, or nothing")
         return numbers
 
     def _column(self, name: str, otherwise: pa.DataType) -> pa.Array:
@@ -280,8 +281,9 @@ def _as_numbers(column: pa.Array) -> tuple[pa.Array, Mask]:
     else:
         numbers, bad = column.cast(pa.float64(), safe=False), np.zeros(len(column), dtype=bool)
     values = numbers.fill_null(np.nan).to_numpy(zero_copy_only=False)
-    infinite = np.isinf(values)
-    return pa.array(values + 0.0, mask=np.isnan(values) | infinite), bad | infinite  # + 0.0: -0.0 is 0
+    with np.errstate(invalid="ignore"):
+        absurd = np.abs(values) > LARGEST_VALUE
+    return pa.array(values + 0.0, mask=np.isnan(values) | absurd), bad | absurd  # + 0.0: -0.0 is 0
 
 
 def _numbers_from_text(texts: pa.Array) -> tuple[pa.Array, Mask]:

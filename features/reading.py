@@ -232,7 +232,7 @@ def _with_kinds_left(rows: pa.Table) -> pa.Table:
 
 def _as_user_events(rows: pa.Table, wanted: Wanted) -> UserEvents:
     if not rows.num_rows:
-        return none()
+        return none(wanted=wanted)
     user_ids, starts = _users(rows["user_id"])
     names, kinds = _kinds(rows["event"])
     times = column(rows, "time").cast(pa.int64())

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from features.events import LARGEST_VALUE
 from features.kernel import walk
 from features.kernel_tables import Asked, Happened
 from features.operators import OPERATORS
@@ -126,7 +127,7 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         return np.nan
-    return number if np.isfinite(number) else np.nan
+    return number if abs(number) <= LARGEST_VALUE else np.nan
 
 
 def _dimensions(events: UserEvents, dimensions: tuple[str, ...]) -> NDArray[np.int32]:

@@ -54,7 +54,7 @@ class UserEvents:
         try:
             place = self.user_ids.index(user_id)
         except ValueError:
-            return none(self.kind_names)
+            return none(self.kind_names, Wanted(self.received is not None, tuple(self.properties)))
         rows = slice(self.offsets[place], self.offsets[place + 1])
         return UserEvents(
             user_ids=(user_id,),
@@ -68,8 +68,8 @@ class UserEvents:
         )
 
 
-def none(kind_names: tuple[str, ...] = ()) -> UserEvents:
-    """The events of nobody.
+def none(kind_names: tuple[str, ...] = (), wanted: Wanted = NOTHING_MORE) -> UserEvents:
+    """The events of nobody, with what is wanted of them.
 
     >>> len(none())
     0
@@ -81,4 +81,6 @@ def none(kind_names: tuple[str, ...] = ()) -> UserEvents:
         kinds=np.zeros(0, dtype=np.int32),
         kind_names=kind_names,
         values=np.zeros(0, dtype=np.float64),
+        received=np.zeros(0, dtype=np.int64) if wanted.received else None,
+        properties={name: Property(np.zeros(0, dtype=np.int32), ()) for name in wanted.properties},
     )

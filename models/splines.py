@@ -195,7 +195,10 @@ def _edges(values: Floats) -> tuple[float, float, Floats]:
         return low, high, knots
     inside = _inside(np.quantile(present, QUINTILES), low, high)
     if inside.size <= 1:  # most users share one value: place the knots among the others
-        inside = _inside(np.quantile(np.unique(present[(present > low) & (present <= high)]), QUINTILES), low, high)
+        others = np.unique(present[(present > low) & (present <= high)])
+        if not others.size:  # the quantile lay between two values, as it does with few users
+            high, others = float(present.max()), np.unique(present[present > low])
+        inside = _inside(np.quantile(others, QUINTILES), low, high)
     knots[: inside.size] = (inside - low) / (high - low)
     return low, high, knots
 

@@ -62,3 +62,9 @@ def test_huge_and_tiny_scales_do_not_matter() -> None:
     assert scaled is not None
     assert plain is not None
     np.testing.assert_allclose(scaled.margin(matrix * [1e12, 1e-9, 1, 1]), plain.margin(matrix), atol=1e-6)
+
+
+def test_one_row_unlike_all_others_is_no_obstacle() -> None:
+    lonely = np.r_[np.zeros(100), 1.0].reshape(-1, 1)
+    found = fit_splines(lonely, np.arange(101) % 2, l2=1.0).splines
+    assert found is None or np.isfinite(found.margin(lonely)).all()
