@@ -3,7 +3,8 @@
 from features.families.shape import MONTH, QUARTER, YEAR, Kind, Named, Shape, span
 
 _SHARES = ((7, MONTH), (14, 56), (MONTH, QUARTER), (QUARTER, YEAR))  # of the longer window's, what fell in the shorter
-_WEEKS = ((13, "quarter", "一个季度"), (52, "year", "一年"))
+_SLOPE_WEEKS = 13  # a quarter
+_PEAK_WEEKS = ((52, "year", "一年"), (13, "quarter", "一个季度"))  # the longest that the history reaches
 
 
 def columns(shape: Shape) -> list[Named]:
@@ -59,49 +60,43 @@ def _shares(shape: Shape) -> list[Named]:
 
 
 def _slopes(shape: Shape) -> list[Named]:
-    alive = shape.activity
-    named: list[Named] = []
-    for weeks, name, name_zh in _WEEKS:
-        if weeks * 7 >= shape.history_days:
-            continue
-        peak, since = alive.peak_week(weeks=weeks), alive.weeks_since_peak(weeks=weeks)
-        slope = alive.weekly_slope(weeks=weeks)
-        named += [
-            (
-                f"weekly_slope_{weeks}w",
-                slope.says(
-                    f"{{:+.2f}} events a week with every week of the last {weeks}",
-                    zh=f"最近 {weeks} 周里每周活动次数平均变化 {{:+.2f}} 次",
-                    missing="never seen",
-                    missing_zh="从未活跃过",
-                ),
+    if shape.history_days <= _SLOPE_WEEKS * 7:
+        return []
+    slope = shape.activity.weekly_slope(weeks=_SLOPE_WEEKS).says(
+        f"{{:+.2f}} events a week with every week of the last {_SLOPE_WEEKS}",
+        zh=f"最近 {_SLOPE_WEEKS} 周里每周活动次数平均变化 {{:+.2f}} 次",
+        missing="never seen",
+        missing_zh="从未活跃过",
+    )
+    reached = next(peak for peak in _PEAK_WEEKS if peak[0] * 7 < shape.history_days)
+    return [(f"weekly_slope_{_SLOPE_WEEKS}w", slope), *_peak(shape, *reached)]
+
+
+def _peak(shape: Shape, weeks: int, name: str, name_zh: str) -> list[Named]:
+    peak, since = shape.activity.peak_week(weeks=weeks), shape.activity.weeks_since_peak(weeks=weeks)
+    none = {"missing": f"no active week in the {name}", "missing_zh": f"{name_zh}里没有活跃的一周"}
+    return [
+        (
+            f"peak_week_{weeks}w",
+            peak.says(f"{{:.0f}} events in the {name}'s busiest week", zh=f"{name_zh}里最活跃的一周有 {{:.0f}} 次活动"),
+        ),
+        (
+            f"weeks_since_peak_{weeks}w",
+            since.says(
+                f"the {name}'s busiest week was {{:.0f}} weeks ago",
+                zh=f"{name_zh}里最活跃的一周在 {{:.0f}} 周前",
+                **none,
             ),
-            (
-                f"peak_week_{weeks}w",
-                peak.says(
-                    f"{{:.0f}} events in the {name}'s busiest week", zh=f"{name_zh}里最活跃的一周有 {{:.0f}} 次活动"
-                ),
+        ),
+        (
+            f"week_to_peak_{weeks}w",
+            (shape.activity.count(last=span(7)) / peak).says(
+                f"the last seven days reach {{:.0%}} of the {name}'s busiest week",
+                zh=f"最近 7 天达到{name_zh}里最活跃一周的 {{:.0%}}",
+                **none,
             ),
-            (
-                f"weeks_since_peak_{weeks}w",
-                since.says(
-                    f"the {name}'s busiest week was {{:.0f}} weeks ago",
-                    zh=f"{name_zh}里最活跃的一周在 {{:.0f}} 周前",
-                    missing=f"no active week in the {name}",
-                    missing_zh=f"{name_zh}里没有活跃的一周",
-                ),
-            ),
-            (
-                f"week_to_peak_{weeks}w",
-                (alive.count(last=span(7)) / peak).says(
-                    f"the last seven days reach {{:.0%}} of the {name}'s busiest week",
-                    zh=f"最近 7 天达到{name_zh}里最活跃一周的 {{:.0%}}",
-                    missing=f"no active week in the {name}",
-                    missing_zh=f"{name_zh}里没有活跃的一周",
-                ),
-            ),
-        ]
-    return named
+        ),
+    ]
 
 
 def _momentum(shape: Shape) -> list[Named]:
@@ -119,16 +114,6 @@ def _momentum(shape: Shape) -> list[Named]:
                 ratio.says(f"{lately} {{:.1f}} times as active as {usual}", zh=f"{words_zh} {{:.1f}} 倍"),
             )
         )
-    if shape.money is not None:
-        recent, level = (shape.money.spend.decayed_total(half_life=span(days)) for days in (28, 91))
-        ratio = recent * (91 / 28) / level
-        told = ratio.says(
-            "in the last weeks spent {:.1f} times as much as over the last months",
-            zh="近几周的消费是近几个月的 {:.1f} 倍",
-            missing="nothing spent so far",
-            missing_zh="至今没有消费",
-        )
-        named.append(("amount_momentum_28d_of_91d", told))
     return named
 
 
