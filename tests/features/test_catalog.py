@@ -7,7 +7,7 @@ import pytest
 
 from features.catalog import FAMILIES, kinds_kept, slug_of, standard
 from features.errors import BadInput
-from features.expressions import OfDays, Window, tallies
+from features.expressions import Window, tallies
 from features.families.roles import role_of
 from features.plan import make_plan
 from features.property_counts import PropertySummary
@@ -118,7 +118,7 @@ def test_a_suffix_in_days_is_the_length_of_a_window_or_of_a_half_life():
         found = re.search(r"_(\d+)d$", feature.name)
         if found:
             spans = {getattr(tally, "last", 0) for tally in tallies(feature.expression)}
-            spans |= {int(tally.number) for tally in tallies(feature.expression) if isinstance(tally, OfDays)}
+            spans |= {getattr(tally, "half_life", 0) for tally in tallies(feature.expression)}
             assert int(found[1]) == max(spans), feature.name
 
 
