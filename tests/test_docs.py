@@ -257,7 +257,7 @@ def test_every_metric_and_every_finding_is_listed() -> None:
 
 def test_every_operator_of_the_language_is_listed() -> None:
     listed = " ".join(names(page("docs/features.md").section("What can be said of a selection")))
-    operators = {name for name in vars(Selection) if not name.startswith("_") and name != "kinds"}
+    operators = {name for name in vars(Selection) if not name.startswith("_") and name != "chosen"}
     assert set(re.findall(r"(\w+)\(", listed)) == operators
 
 
