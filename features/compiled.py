@@ -7,6 +7,7 @@ import numba
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from features import operators
 from features.operators import ActiveDays
 
 _TYPES: Any = numba.types  # Any here and below: Numba ships no types
@@ -19,8 +20,9 @@ _ALIVE: list[Any] = []  # machine code is freed with the object that compiled it
 
 
 def address_of(function: Callable[[ActiveDays], float]) -> int:
-    """The address of a compiled operator; compiled once, then kept on disk."""
-    dispatcher = numba.njit(_SIGNATURE, cache=True, nogil=True, error_model="numpy")(function)
+    """The address of a compiled operator; ours are kept on disk, a user's is compiled when its file is loaded."""
+    is_ours = function.__module__ == operators.__name__  # a file of the user's has no place where its copy could lie
+    dispatcher = numba.njit(_SIGNATURE, cache=is_ours, nogil=True, error_model="numpy")(function)
     _ALIVE.append(dispatcher)
     compiled = dispatcher.overloads[_SIGNATURE.args]
     return int(compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _DAYS_PER_YEAR = 365.2425  # the mean Gregorian year
+_ROWS_AT_A_TIME = 64  # their registers stay in the processor's cache
 _STEPS = ("+", "-", "*", "/", "root", "magnitude", "smaller", "larger", Season.SINE, Season.COSINE)
 _PLUS, _MINUS, _TIMES, _OVER, _ROOT, _MAGNITUDE, _SMALLER, _LARGER, _SINE, _COSINE = range(len(_STEPS))
 
@@ -107,34 +108,46 @@ def _run(  # noqa: C901, PLR0912 - one branch an operation; Numba takes no objec
     steps: NDArray[np.int64],
     columns: NDArray[np.int64],
 ) -> None:
-    known = cells.shape[1] + len(constants)
-    registers = np.empty(known + len(steps), dtype=np.float64)
-    registers[cells.shape[1] : known] = constants
-    for row in range(len(cells)):
-        registers[: cells.shape[1]] = cells[row]
-        angle = 2 * np.pi * (cutoffs[row] / MICROSECONDS_PER_DAY) / _DAYS_PER_YEAR
+    """Some rows at a time, so that what a step is has to be looked up once for all of them."""
+    given, known = cells.shape[1], cells.shape[1] + len(constants)
+    registers = np.empty((known + len(steps), min(_ROWS_AT_A_TIME, max(len(cells), 1))), dtype=np.float64)
+    for constant in range(len(constants)):
+        registers[given + constant] = constants[constant]
+    for first in range(0, len(cells), _ROWS_AT_A_TIME):
+        rows = min(_ROWS_AT_A_TIME, len(cells) - first)
+        for row in range(rows):
+            for cell in range(given):
+                registers[cell, row] = cells[first + row, cell]
         for step in range(len(steps)):
-            operation, left, right = steps[step, 0], registers[steps[step, 1]], registers[steps[step, 2]]
+            operation, result = steps[step, 0], registers[known + step]
+            left, right = registers[steps[step, 1]], registers[steps[step, 2]]
             if operation == _PLUS:
-                result = left + right
+                for row in range(rows):
+                    result[row] = left[row] + right[row]
             elif operation == _MINUS:
-                result = left - right
+                for row in range(rows):
+                    result[row] = left[row] - right[row]
             elif operation == _TIMES:
-                result = left * right
+                for row in range(rows):
+                    result[row] = left[row] * right[row]
             elif operation == _OVER:
-                result = np.nan if right == 0.0 else left / right
+                for row in range(rows):
+                    result[row] = np.nan if right[row] == 0.0 else left[row] / right[row]
             elif operation == _ROOT:
-                result = np.nan if np.isnan(left) else np.sqrt(max(left, 0.0))
+                for row in range(rows):
+                    result[row] = np.nan if np.isnan(left[row]) else np.sqrt(max(left[row], 0.0))
             elif operation == _MAGNITUDE:
-                result = abs(left)
-            elif operation == _SMALLER:
-                result = np.nan if np.isnan(left) or np.isnan(right) else min(left, right)
-            elif operation == _LARGER:
-                result = np.nan if np.isnan(left) or np.isnan(right) else max(left, right)
-            elif operation == _SINE:
-                result = np.sin(angle)
+                for row in range(rows):
+                    result[row] = abs(left[row])
+            elif operation in {_SMALLER, _LARGER}:
+                for row in range(rows):
+                    one, other = left[row], right[row]
+                    chosen = min(one, other) if operation == _SMALLER else max(one, other)
+                    result[row] = np.nan if np.isnan(one) or np.isnan(other) else chosen
             else:
-                result = np.cos(angle)
-            registers[known + step] = result
-        for column in range(len(columns)):
-            out[places[row], column] = registers[columns[column]]
+                for row in range(rows):
+                    angle = 2 * np.pi * (cutoffs[first + row] / MICROSECONDS_PER_DAY) / _DAYS_PER_YEAR
+                    result[row] = np.sin(angle) if operation == _SINE else np.cos(angle)
+        for row in range(rows):
+            for column in range(len(columns)):
+                out[places[first + row], column] = registers[columns[column], row]
