@@ -1,6 +1,6 @@
 """Users beyond a plausible rate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from hypothesis import given
@@ -78,6 +78,21 @@ def test_only_days_before_the_moment_count() -> None:
     assert too_busy(bucket, limit=1000, before=utc("2026-05-09")).tolist() == [False, False]
     assert too_busy(bucket, limit=1000, before=utc("2026-05-10")).tolist() == [False, True]
     assert too_busy(bucket, limit=1500, before=utc("2026-05-10")).tolist() == [False, False]
+
+
+def test_an_event_at_the_moment_is_not_seen() -> None:
+    events = user_events({"ada": visits("2026-05-09", 2)})  # at midnight and a second later
+    assert too_busy(events, limit=1, before=utc("2026-05-09T00:00:01")).tolist() == [False]
+    assert too_busy(events, limit=1, before=utc("2026-05-09T00:00:02")).tolist() == [True]
+
+
+def test_what_had_not_been_received_is_not_seen_where_that_is_asked_for() -> None:
+    events = user_events({"ada": visits("2026-05-09", 2)})
+    late = replace(events, received=events.times + 86_400_000_000)
+    moment = utc("2026-05-10")
+    assert too_busy(late, limit=1, before=moment).tolist() == [True]
+    assert too_busy(late, limit=1, before=moment, known_before=moment).tolist() == [False]
+    assert too_busy(late, limit=1, before=moment, known_before=utc("2026-05-12")).tolist() == [True]
 
 
 @given(

@@ -208,6 +208,16 @@ def test_a_file_of_an_interrupted_build_that_was_cut_is_built_again(log: EventLo
     assert len(dataset.read(tmp_path / "rows")) == len(build(log, PLAIN, cutoffs=CUTOFFS, population=ACTIVE))
 
 
+def test_a_file_of_an_interrupted_build_that_belongs_elsewhere_is_built_again(log: EventLog, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write(interrupted(log, after=1), tmp_path / "rows", PLAIN, workers=1)
+    (first,) = (tmp_path / ".rows.unfinished").glob("bucket-*.parquet")
+    first.rename(first.with_name("bucket-00007.parquet"))
+    assert write(log, tmp_path / "rows", PLAIN).kept == 0
+    expected = build(log, PLAIN, cutoffs=CUTOFFS, population=ACTIVE)
+    assert dataset.read(tmp_path / "rows").users.tolist() == expected.users.tolist()
+
+
 def test_a_changed_or_missing_file_is_noticed(log: EventLog, tmp_path: Path) -> None:
     write(log, tmp_path / "rows", PLAIN)
     path = tmp_path / "rows" / "bucket-00003.parquet"

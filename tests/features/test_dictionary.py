@@ -149,8 +149,10 @@ def test_the_page_says_it_in_both_languages_and_escapes_what_it_shows() -> None:
 
 
 def test_a_hostile_name_stays_text() -> None:
-    (feature,) = feature_set(**{'"><script>alert(1)</script>': events().count()})
-    assert "<script" not in page(described(FeatureSet((feature,))))
+    (feature,) = feature_set(**{'"><script>alert(1)</script>': events("<script>").count()})
+    text = page(described(FeatureSet((feature,))))
+    assert "<script" not in text
+    assert "events(&#x27;&lt;script&gt;&#x27;).count()" in text
 
 
 def test_every_family_can_be_chosen() -> None:
