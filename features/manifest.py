@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -146,10 +146,15 @@ def files_of(target: Path, manifest: dict[str, Any]) -> list[Path]:  # Any: JSON
 
 
 def _population(population: Population) -> dict[str, Any]:  # Any: JSON
-    return {
-        "activity": list(population.activity),
-        "look_back_microseconds": span_microseconds(population.look_back),
-    }
+    """All that makes up a population, whatever that is; spans in microseconds."""
+    told = {field.name: getattr(population, field.name) for field in fields(population)}
+    return {name: _plain(value) for name, value in told.items()}
+
+
+def _plain(value: Any) -> Any:  # Any: JSON
+    if isinstance(value, timedelta):
+        return span_microseconds(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _short(fact: object) -> str:
