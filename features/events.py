@@ -201,7 +201,9 @@ class _Checks:
             numbers, bad = _as_numbers(column)
         except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise BadInput(f"{self._subject(name)} is of type {column.type}; expected numbers.") from None
-        self._reject(bad, f"bad_{name}", name, f"is not a number up to {LARGEST_VALUE:g}; expected one such as 12.5, or nothing")
+        self._reject(
+            bad, f"bad_{name}", name, f"is not a number up to {LARGEST_VALUE:g}; expected one such as 12.5, or nothing"
+        )
         return numbers
 
     def _column(self, name: str, otherwise: pa.DataType) -> pa.Array:

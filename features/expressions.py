@@ -9,6 +9,7 @@ from features.operators import known
 
 RESERVED = "$"  # kinds that begin with it are ours: they are no activity, and events() without names leaves them out
 PROFILE = "$profile"
+ANOTHER = "(another)"  # stands for every text that a category does not name
 
 
 class Additive(StrEnum):
@@ -361,7 +362,7 @@ def tallies(expression: Expression) -> list[Tally]:
 
 def categories(expression: Expression) -> tuple[str, ...]:
     """The texts that the numbers of an expression stand for; none for an ordinary number."""
-    return (*expression.among, "another") if isinstance(expression, Latest) and expression.among else ()
+    return (*expression.among, ANOTHER) if isinstance(expression, Latest) and expression.among else ()
 
 
 def _expression(other: Expression | float) -> Expression:

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from features.busiest import too_busy
 from features.expressions import Chosen
 from features.user_events import IntArray, KindArray, UserEvents
 from features.windows import Interval, to_microseconds
@@ -22,13 +23,16 @@ class Population:
 
     activity: tuple[str, ...]
     look_back: timedelta
+    most_a_day: int = 0  # who ever had more events on a day is no person and not eligible; 0: no such limit
 
     def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
         """Which of the `n` users were active in `[cutoff - look_back, cutoff)`, `as_known` as far as was known then."""
         known_before = cutoff if as_known else None
-        return active_in(
-            events, Interval(cutoff - self.look_back, cutoff), kinds=self.activity, known_before=known_before
-        )
+        interval = Interval(cutoff - self.look_back, cutoff)
+        active = active_in(events, interval, kinds=self.activity, known_before=known_before)
+        if not self.most_a_day:
+            return active
+        return active & ~too_busy(events, limit=self.most_a_day, before=cutoff, known_before=known_before)
 
 
 def active_in(

@@ -91,6 +91,7 @@ class Work:
             "cutoffs": [to_microseconds(cutoff) for cutoff in self.cutoffs],
             "activity": self.population.activity,
             "look_back": span_microseconds(self.population.look_back),
+            "most_a_day": self.population.most_a_day,
             "as_known": self.as_known,
             "edges": [[cutoff, edges] for cutoff, edges in self.edges.items()],
         }
@@ -104,7 +105,9 @@ class Work:
             files=tuple(tuple(bucket) for bucket in document["files"]),
             features=FeatureSet.from_json(document["features"]),
             cutoffs=tuple(from_microseconds(cutoff) for cutoff in document["cutoffs"]),
-            population=Population(tuple(document["activity"]), timedelta(microseconds=document["look_back"])),
+            population=Population(
+                tuple(document["activity"]), timedelta(microseconds=document["look_back"]), document["most_a_day"]
+            ),
             as_known=document["as_known"],
             edges=dict(document["edges"]),
         )

@@ -78,6 +78,9 @@ class Churn:
     horizon: timedelta = setting(
         timedelta(days=30), "how long somebody has to be silent to have churned", metavar="SPAN"
     )
+    most_events_a_day: int = setting(
+        0, "who ever had more events on a day is left out as a machine (see features bots); 0: nobody", metavar="NUMBER"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,11 @@ def definition(session: Session) -> ChurnDefinition:
     """What churn means by the settings."""
     churn = session.settings.churn
     return ChurnDefinition(
-        activity=churn.activity, look_back=churn.look_back, lead_time=churn.lead_time, horizon=churn.horizon
+        activity=churn.activity,
+        look_back=churn.look_back,
+        lead_time=churn.lead_time,
+        horizon=churn.horizon,
+        most_events_a_day=churn.most_events_a_day,
     )
 
 

@@ -25,6 +25,7 @@ class ChurnDefinition:
     look_back: timedelta = timedelta(days=60)
     lead_time: timedelta = timedelta(0)
     horizon: timedelta = timedelta(days=30)
+    most_events_a_day: int = 0  # who ever had more on a day is taken for a machine; 0: nobody is
 
     def __post_init__(self) -> None:
         if self.look_back < days(1) or self.horizon < days(1):
@@ -34,12 +35,16 @@ class ChurnDefinition:
             )
         if self.lead_time < days(0):
             raise BadInput("the lead time is negative; expected 0d or more.")
+        if self.most_events_a_day < 0:
+            raise BadInput(
+                "the most events a day are fewer than none; expected a number such as 1000, or 0 for no limit."
+            )
         object.__setattr__(self, "activity", tuple(sorted(set(self.activity))))
 
     @property
     def population(self) -> Population:
-        """Who is eligible at a cutoff: whoever was active in the look-back."""
-        return Population(activity=self.activity, look_back=self.look_back)
+        """Who is eligible at a cutoff: whoever was active in the look-back, machines left out."""
+        return Population(activity=self.activity, look_back=self.look_back, most_a_day=self.most_events_a_day)
 
     @property
     def id(self) -> str:
@@ -62,8 +67,12 @@ class ChurnDefinition:
         after = f" after the next {self.lead_time.days} days" if self.lead_time else ""
         return (
             f"Churned: active in the last {self.look_back.days} days, "
-            f"then no {kinds} for {self.horizon.days} days{after}."
+            f"then no {kinds} for {self.horizon.days} days{after}.{self._machines()}"
         )
+
+    def _machines(self) -> str:
+        limit = self.most_events_a_day
+        return f" Left out: who ever had more than {limit:,} events on a day." if limit else ""
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Plain JSON that `from_json` reads back."""
@@ -73,6 +82,7 @@ class ChurnDefinition:
             "look_back": format_span(self.look_back),
             "lead_time": format_span(self.lead_time),
             "horizon": format_span(self.horizon),
+            **({"most_events_a_day": self.most_events_a_day} if self.most_events_a_day else {}),
         }
 
     @classmethod
@@ -85,4 +95,5 @@ class ChurnDefinition:
             look_back=parse_span(data["look_back"]),
             lead_time=parse_span(data["lead_time"]),
             horizon=parse_span(data["horizon"]),
+            most_events_a_day=int(data.get("most_events_a_day", 0)),
         )

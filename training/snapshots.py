@@ -124,7 +124,14 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     thinned = [cutoff for cutoff in cutoffs if cutoff not in set(whole)]
     expected = expected_rows(log, definition.population, cutoffs=thinned, as_known=as_known)
     share = min(1.0, max_rows / max(1, expected))
-    population = SampledPopulation(definition.activity, definition.look_back, share, frozenset(whole), seed)
+    population = SampledPopulation(
+        definition.activity,
+        definition.look_back,
+        definition.most_events_a_day,
+        share=share,
+        whole=frozenset(whole),
+        seed=seed,
+    )
     plan = make_plan(features)
 
     def of_bucket(events: UserEvents) -> TrainingSet:

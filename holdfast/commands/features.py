@@ -164,7 +164,8 @@ Example:
 def bots(session: Session, *, limit: int | None, ids: bool) -> None:
     """Count users whose busiest day is busier than a person's can be: bots, tills, test accounts.
 
-    Judged are 1,000 events a day, and ten times what all but one user in a thousand stay below. Nobody is left out.
+    Judged are 1,000 events a day, and ten times what all but one user in a thousand stay below.
+    They are left out of the population when [churn] most_events_a_day says so.
     """
     with session.progress.stage(_LOADING):
         from holdfast import feature_steps, feature_telling  # noqa: PLC0415 as above

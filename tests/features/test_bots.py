@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.bots import Beyond, busiest, rates, too_busy
+from features.bots import Beyond, rates
+from features.busiest import busiest, too_busy
 from features.snapshots import Bucketed
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import iso, utc

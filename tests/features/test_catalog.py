@@ -276,7 +276,7 @@ def test_properties_are_counted_that_repeat_themselves_or_that_were_named():
 
 def test_profiles_are_numbers_or_categories_and_names_are_neither():
     assert family_of(RICH, "profile") == ["profile_plan", "profile_age"]
-    assert RICH["profile_plan"].categories == ("free", "pro", "another")
+    assert RICH["profile_plan"].categories == ("free", "pro", "(another)")
     assert RICH["profile_age"].categories == ()
     assert RICH["profile_age"].says(31.0, "zh") == "age\N{FULLWIDTH COLON}31"
 

@@ -105,17 +105,17 @@ def test_a_folder_without_a_log_is_not_ready(tmp_path: Path) -> None:
 
 def test_pandas_gets_categories_and_missing_as_nan(log: EventLog) -> None:
     frame = features.build(log, features=MINE, cutoffs="2026-06-01").to_pandas().droplevel("cutoff").sort_index()
-    assert frame["plan"].cat.categories.tolist() == ["free", "pro", "another"]
-    assert frame["plan"].astype(object).where(frame["plan"].notna(), None).tolist() == ["pro", "another", None]
+    assert frame["plan"].cat.categories.tolist() == ["free", "pro", "(another)"]
+    assert frame["plan"].astype(object).where(frame["plan"].notna(), None).tolist() == ["pro", "(another)", None]
     assert frame["visits"].tolist() == [20, 1, 0]
     assert frame["mean_gap"].isna().tolist() == [False, True, True]
 
 
 def test_polars_gets_an_enum_and_missing_as_null(log: EventLog) -> None:
     frame = features.build(log, features=MINE, cutoffs="2026-06-01").to_polars().sort("user_id")
-    assert frame.schema["plan"] == pl.Enum(["free", "pro", "another"])
+    assert frame.schema["plan"] == pl.Enum(["free", "pro", "(another)"])
     assert frame.schema["cutoff"] == pl.Datetime("us", "UTC")
-    assert frame["plan"].to_list() == ["pro", "another", None]
+    assert frame["plan"].to_list() == ["pro", "(another)", None]
     assert frame["mean_gap"].null_count() == 2
 
 

@@ -62,7 +62,7 @@ def test_profiles_become_features_as_they_stood_at_the_cutoff(shop: Path) -> Non
     found = here("features", "dictionary", "--features", "own.py", "--json", folder=shop).document["features"][2]
     assert found["name"] == "plan"
     assert found["share_missing"] == pytest.approx(0.5, abs=0.05)
-    assert found["categories"].keys() == {"free", "pro", "another"}
+    assert found["categories"].keys() == {"free", "pro", "(another)"}
     assert here("features", "--json", folder=shop).out.count('"family": "profile"') > 0
     again = here("ingest", "--profiles", "plans.csv", "--valid-from", "since", "--timezone", "UTC", folder=shop)
     assert "0 new profiles, 40 duplicates" in again.out
