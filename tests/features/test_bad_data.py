@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from features.bots import rates, too_busy
+from features.bots import rates
+from features.busiest import too_busy
 from features.catalog import standard
 from features.errors import BadInput
 from features.expressions import Additive, Window
