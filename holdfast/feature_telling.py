@@ -9,6 +9,7 @@ from features.windows import iso
 from holdfast.feature_steps import Built, Late
 from holdfast.output import table
 
+_NOBODY = "Nobody was active in the look-back before then; expected a longer --look-back or another --cutoff."
 _MOST_MOVED = 15  # features that a text names; --json names all
 
 
@@ -25,7 +26,8 @@ def dictionary_text(found: Dictionary) -> str:
         for entry in found.entries
     ]
     head = f"{len(rows)} features ({found.fingerprint}) of {found.users:,} users as of {iso(found.cutoff)}"
-    return f"{head}\n\n{table(rows, header=['name', 'sentence', 'family', 'window', 'valued'], right=[3, 4])}"
+    warning = "" if found.users else f"{_NOBODY}\n"
+    return f"{head}\n{warning}\n{table(rows, header=['name', 'sentence', 'family', 'window', 'valued'], right=[3, 4])}"
 
 
 def built_text(done: Built) -> str:
@@ -34,6 +36,7 @@ def built_text(done: Built) -> str:
     when = f"as of {last}" if len(done.cutoffs) == 1 else f"at {len(done.cutoffs)} cutoffs from {first} to {last}"
     known = "what had been received before each cutoff" if done.as_known else "all events from their own time on"
     lines = [
+        *([] if done.rows else [_NOBODY]),
         f"{done.rows:,} rows of {len(done.features)} features ({done.features.fingerprint}) {when}.",
         f"Read {known}: {done.because}",
         f"Wrote {done.folder} ({done.files} Parquet files) from version {done.log_version} of the log.",
@@ -66,8 +69,10 @@ def late_text(late: Late) -> str:
     """How late events came, and the features that move most."""
     moving = [one for one in late.moved if one.share > 0]
     lines = [*late.found.says(), ""]
+    if not late.found.saying:
+        return "\n".join([*lines, "No feature can move: no event says when it was received."])
     if not moving:
-        return "\n".join([*lines, f"No feature moves as of {iso(late.cutoff)}: all events before it were known then."])
+        return "\n".join([*lines, f"No feature of anybody moves as of {iso(late.cutoff)} because of late events."])
     rows = [
         [one.name, f"{one.share:.1%}", "" if isnan(one.deviations) else f"{one.deviations:.3f}"]
         for one in moving[:_MOST_MOVED]

@@ -45,7 +45,9 @@ def test_nobody_in_the_population_is_told_with_what_to_change(holdfast: Holdfast
     assert "--look-back or another --cutoff" in said.err
     built = holdfast("features", "build", "--to", "snapshots", "--activity", "purchase", "--json")
     assert built.document["rows"] == 0
-    assert "of 0 users" in holdfast("features", "--activity", "purchase").out
+    told = holdfast("features", "--activity", "purchase").out
+    assert "of 0 users" in told
+    assert "Nobody was active in the look-back before then; expected a longer --look-back" in told
 
 
 def test_a_file_of_which_nothing_is_usable_leaves_an_empty_log_that_is_said(holdfast: Holdfast, tmp_path: Path) -> None:
