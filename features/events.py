@@ -42,7 +42,6 @@ EVENT_SCHEMA = pa.schema(
 )
 REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "reason", "row")])
 
-PROFILE = "$profile"  # the kind of what is known about a user from a moment on
 LARGEST_VALUE = 1e15  # in either direction: sums of what is larger lose their cents, and at last overflow
 LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
 _CODED = pa.dictionary(pa.int32(), pa.string())
@@ -98,15 +97,6 @@ class Batch:
     def read(self) -> int:
         """How many rows came in."""
         return int(self.good.num_rows + self.rejected.num_rows)
-
-
-def is_reserved(kind: str) -> bool:
-    """Whether a kind is one of ours and not something that users do.
-
-    >>> is_reserved("$profile"), is_reserved("purchase")
-    (True, False)
-    """
-    return kind.startswith("$")
 
 
 def validate(raw: RawRows, *, rule: TimeRule, now: datetime, rule_works: bool = False, profiles: bool = False) -> Batch:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from features.errors import BadInput
+from features.kinds import PROFILE, is_reserved
 from features.operators import known
 
-RESERVED = "$"  # kinds that begin with it are ours: they are no activity, and events() without names leaves them out
-PROFILE = "$profile"
 ANOTHER = "(another)"  # stands for every text that a category does not name
 
 
@@ -171,7 +170,7 @@ class Chosen:
 
     def covers(self, kind: str) -> bool:
         """Whether events of this kind are among the chosen."""
-        return kind in self.kinds if self.kinds else not kind.startswith(RESERVED)
+        return kind in self.kinds if self.kinds else not is_reserved(kind)
 
 
 @dataclass(frozen=True, slots=True)

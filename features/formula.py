@@ -1,7 +1,6 @@
 """An expression as one would write it in the language, for people who want to know exactly."""
 
 from features.expressions import (
-    PROFILE,
     Additive,
     Age,
     Arithmetic,
@@ -15,6 +14,7 @@ from features.expressions import (
     Relative,
     Window,
 )
+from features.kinds import PROFILE
 
 _INFIX = frozenset("+-*/")
 _UNARY = frozenset({"root", "magnitude"})

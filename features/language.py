@@ -17,7 +17,6 @@ from datetime import timedelta
 
 from features.errors import BadInput
 from features.expressions import (
-    PROFILE,
     Additive,
     Age,
     Arithmetic,
@@ -36,6 +35,7 @@ from features.expressions import (
     categories,
 )
 from features.feature_set import Feature, FeatureSet
+from features.kinds import PROFILE
 from features.operators import known
 from features.windows import days, zone_named
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BadInput
-from features.events import is_reserved
 from features.feature_set import FeatureSet
+from features.kinds import is_reserved
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.pool import OnProgress, each

@@ -289,31 +289,19 @@ def weeks_since_peak(active: ActiveDays) -> float:
 @operator(family="lifecycle", unit="events", nothing=0.0)
 def early_count(active: ActiveDays) -> float:
     """The events of the first `number` days, from the day of the first one."""
-    early = 0.0
-    for place in range(len(active.days)):
-        if active.days[place] >= active.days[0] + active.number:
-            break
-        early += active.counts[place]
-    return early
+    early = np.searchsorted(active.days, active.days[0] + np.int64(active.number))
+    return float(active.counts[:early].sum())
 
 
 @operator(family="lifecycle", unit="days", nothing=0.0)
 def early_active_days(active: ActiveDays) -> float:
     """The active days among the first `number` days, from the day of the first event."""
-    early = 0.0
-    for place in range(len(active.days)):
-        if active.days[place] >= active.days[0] + active.number:
-            break
-        early += 1.0
-    return early
+    early = np.searchsorted(active.days, active.days[0] + np.int64(active.number))
+    return float(early)
 
 
 @operator(family="lifecycle", unit="value", nothing=0.0)
 def early_total(active: ActiveDays) -> float:
     """The values of the first `number` days, from the day of the first event, added up."""
-    early = 0.0
-    for place in range(len(active.days)):
-        if active.days[place] >= active.days[0] + active.number:
-            break
-        early += active.totals[place]
-    return early
+    early = np.searchsorted(active.days, active.days[0] + np.int64(active.number))
+    return float(active.totals[:early].sum())

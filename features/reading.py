@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from features.bucket_files import coded, first_of_each, order_of, taken, user_codes
 from features.errors import Damaged
-from features.events import EVENT_SCHEMA, PROFILE
+from features.events import EVENT_SCHEMA
 from features.identity import column
+from features.kinds import PROFILE
 from features.user_events import (
     NOTHING_MORE,
     FloatArray,

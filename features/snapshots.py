@@ -1,7 +1,6 @@
 """Snapshots: the features of a population at its cutoffs, computed in parallel, one bucket of users at a time."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
 from features.plan import Plan, make_plan
+from features.pool import OnProgress, each
 from features.population import Population
 from features.tally import features_of
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 Result = TypeVar("Result")
-OnProgress = Callable[[int, int], None]
 
 
 class Bucketed(Protocol):
@@ -135,7 +134,7 @@ def of_events(
     What is relative to the population is not so yet: `in_population` makes it so when all users are together.
     """
     eligible = np.array(
-        [population.eligible(events, cutoff=each, as_known=as_known) for each in cutoffs], dtype=np.bool_
+        [population.eligible(events, cutoff=cutoff, as_known=as_known) for cutoff in cutoffs], dtype=np.bool_
     )
     rows, which = np.nonzero(eligible.reshape(len(cutoffs), len(events)).T)  # user by user, as the kernel walks them
     moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)[which]
@@ -213,22 +212,9 @@ def map_buckets(
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> list[Result]:
-    """The function's results over all buckets, in bucket order.
-
-    Threads are enough: reading Parquet, the kernel and numpy release the interpreter lock.
-    """
+    """The function's results over all buckets, in bucket order."""
 
     def of_bucket(bucket: int) -> Result:
         return function(log.read_bucket(bucket, wanted))
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        futures = [pool.submit(of_bucket, bucket) for bucket in range(log.buckets)]
-        try:
-            for done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                if on_progress is not None:
-                    on_progress(done, log.buckets)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # an interrupt or a damaged bucket must not wait for all the others
-            raise
-        return [future.result() for future in futures]
+    return each(of_bucket, range(log.buckets), workers=workers, on_progress=on_progress)

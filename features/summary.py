@@ -9,7 +9,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from features.events import is_reserved
+from features.kinds import is_reserved
 from features.property_counts import PropertyCounts, PropertySummary
 from features.reading import Entries
 from features.user_events import FloatArray, IntArray, KindArray, UserEvents

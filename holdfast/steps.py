@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from features import catalog
 from features.errors import BadInput
-from features.events import PROFILE, is_reserved
 from features.feature_set import FeatureSet
 from features.ingest import Ingested
 from features.ingest import ingest as ingest_files
+from features.kinds import PROFILE, is_reserved
 from features.lateness import Knowledge, knowledge
 from features.log import EventLog
 from features.plan import make_plan

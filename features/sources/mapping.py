@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from features.errors import BadInput
-from features.events import PROFILE, is_reserved
 from features.instants import TimeRule
+from features.kinds import PROFILE, is_reserved
 
 _REQUIRED = ("user_id", "time", "event")
 _CANONICAL = (*_REQUIRED, "value", "event_id", "received_at")

@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 
 from features.errors import NotReady
-from features.events import EVENT_SCHEMA, PROFILE
+from features.events import EVENT_SCHEMA
+from features.kinds import PROFILE
 from features.log import EventLog
 from features.property_counts import PropertySummary
 from features.summary import KindSummary
