@@ -86,7 +86,7 @@ def score_population(
     Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
     """
     progress = on_progress or _silent
-    _check_fingerprint(bundle)
+    check_fingerprint(bundle)
     people, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
     if not len(people):
         days_back = bundle.definition.look_back.days
@@ -153,6 +153,23 @@ def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON
     }
 
 
+def check_fingerprint(bundle: Bundle) -> None:
+    """Raise `Damaged` when the bundle's features are not those that its model was trained with."""
+    trained_with = bundle.facts.get("feature_fingerprint", bundle.features.fingerprint)
+    if trained_with != bundle.features.fingerprint:
+        raise Damaged(
+            f"the model was trained with the features {trained_with}, its bundle holds {bundle.features.fingerprint}: "
+            "they are not the same. Train again with `holdfast train`."
+        )
+
+
+def known_users(events: UserEvents, *, cutoff: datetime, as_known: bool) -> set[str]:
+    """The users with an event before the cutoff; a profile alone is none."""
+    ever = Interval(_BEGINNING, cutoff)
+    before = active_in(events, ever, kinds=(), known_before=cutoff if as_known else None)
+    return {events.user_ids[place] for place in np.flatnonzero(before)}
+
+
 def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
     """The metrics of a training with their intervals: `{"auc": …, "auc_low": …, "auc_high": …}` as records."""
     names = [name for name in found if not name.endswith(("_low", "_high"))]
@@ -160,15 +177,6 @@ def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
         {"metric": name, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
         for name in names
     ]
-
-
-def _check_fingerprint(bundle: Bundle) -> None:
-    trained_with = bundle.facts.get("feature_fingerprint", bundle.features.fingerprint)
-    if trained_with != bundle.features.fingerprint:
-        raise Damaged(
-            f"the model was trained with the features {trained_with}, its bundle holds {bundle.features.fingerprint}: "
-            "they are not the same. Train again with `holdfast train`."
-        )
 
 
 def _population(
@@ -180,7 +188,7 @@ def _population(
 
     def of_bucket(events: UserEvents) -> tuple[Snapshots, list[str]]:
         inside = of_events(events, plan, names, cutoffs=[cutoff], population=population, as_known=as_known)
-        return inside, sorted(_known(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
+        return inside, sorted(known_users(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
 
     pieces = map_buckets(
         log,
@@ -191,13 +199,6 @@ def _population(
     )
     people = in_population(stack([snapshots for snapshots, _ in pieces], names=names), plan)
     return people, [user for _, others in pieces for user in others]
-
-
-def _known(events: UserEvents, *, cutoff: datetime, as_known: bool) -> set[str]:
-    """The users with an event before the cutoff; a profile alone is none."""
-    ever = Interval(_BEGINNING, cutoff)
-    before = active_in(events, ever, kinds=(), known_before=cutoff if as_known else None)
-    return {events.user_ids[place] for place in np.flatnonzero(before)}
 
 
 def _judge(

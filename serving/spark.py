@@ -26,7 +26,7 @@ from models import bundle as bundles
 from models.bundle import Bundle
 from models.reasons import Reason, explain
 from models.tiers import TierRule, percentiles
-from serving.scoring import CHUNK_USERS, DEFAULT_TIERS, _check_fingerprint, _known, run_facts
+from serving.scoring import CHUNK_USERS, DEFAULT_TIERS, check_fingerprint, known_users, run_facts
 from serving.store.records import RunFacts, Score
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def score_on_spark(
     """
     target.check()
     loaded, sums = bundles.load(bundle), _sums(bundle)
-    _check_fingerprint(loaded)
+    check_fingerprint(loaded)
     population = loaded.definition.population
     work = Work.on(log, loaded.features, cutoffs=[cutoff], population=population, as_known=loaded.as_known)
     facts = run_facts(loaded, cutoff=cutoff, model_version=model_version)
@@ -124,7 +124,7 @@ def _write(work: str, bundle: str, sums: str, draft: str, bucket: int) -> Batche
     told, loaded = work_of(work), _bundle(bundle, sums)
     events = told.read(bucket)
     people = told.snapshots(events)
-    outside = sorted(_known(events, cutoff=told.cutoffs[0], as_known=told.as_known) - set(people.users))
+    outside = sorted(known_users(events, cutoff=told.cutoffs[0], as_known=told.as_known) - set(people.users))
     tables = [_judged(loaded, people), pa.table({"user_id": pa.array(outside, pa.string())})]
     rows = pa.concat_tables(tables, promote_options="default").cast(_MARGINS)
     yield from written(write_part(rows, Path(draft), bucket=bucket))
