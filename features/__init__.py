@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from features.dataset import read, write
     from features.log import EventLog
-    from features.snapshots import Population
+    from features.population import Population
     from features.table import FeatureTable, build
     from features.transformer import EventFeatures
 
@@ -24,7 +24,7 @@ _HOME = {
     "EventFeatures": "features.transformer",
     "EventLog": "features.log",
     "FeatureTable": "features.table",
-    "Population": "features.snapshots",
+    "Population": "features.population",
     "build": "features.table",
     "read": "features.dataset",
     "write": "features.dataset",

@@ -11,7 +11,8 @@ from features import snapshots
 from features.feature_set import Feature, FeatureSet
 from features.language import events, feature_set
 from features.pool import OnProgress
-from features.snapshots import Bucketed, Population
+from features.population import Population
+from features.snapshots import Bucketed
 from features.windows import iso
 
 SHARES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)

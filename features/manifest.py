@@ -14,7 +14,7 @@ from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
 from features.log import EventLog
 from features.plan import Plan, make_plan
-from features.snapshots import Population
+from features.population import Population
 from features.windows import iso, span_microseconds
 
 MANIFEST = "_manifest.json"  # Arrow, Spark and DuckDB pass over names that begin with _

@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = [
-    "Bucketed",
-    "Fifths",
-    "Population",
-    "Snapshots",
-    "build",
-    "in_population",
-    "map_buckets",
-    "of_events",
-    "of_user",
-    "stack",
-    "wanted_by",
-]
-
 Result = TypeVar("Result")
 
 

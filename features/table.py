@@ -15,7 +15,8 @@ from features.errors import BadInput
 from features.feature_set import Feature, FeatureSet
 from features.log import EventLog
 from features.pool import OnProgress
-from features.snapshots import Population, Snapshots
+from features.population import Population
+from features.snapshots import Snapshots
 from features.windows import days, from_microseconds, to_microseconds, utc
 
 if TYPE_CHECKING:

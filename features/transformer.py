@@ -17,7 +17,8 @@ from features.feature_set import FeatureSet
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.pool import each
-from features.snapshots import Fifths, Population, of_events, wanted_by
+from features.population import Population
+from features.snapshots import Fifths, of_events, wanted_by
 from features.table import EVERYBODY, moments
 from features.tally import features_of
 from features.user_events import UserEvents

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from features.errors import BadInput
-from features.snapshots import Population
+from features.population import Population
 from features.windows import Interval, days, format_span, parse_span
 
 

@@ -15,7 +15,8 @@ from features.feature_set import FeatureSet
 from features.ingest import ingest
 from features.log import EventLog
 from features.plan import make_plan
-from features.snapshots import Fifths, Population, Snapshots, map_buckets, of_events, of_user, wanted_by
+from features.population import Population
+from features.snapshots import Fifths, Snapshots, map_buckets, of_events, of_user, wanted_by
 from features.sources.mapping import Mapping
 from features.user_events import UserEvents
 

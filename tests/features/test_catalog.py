@@ -10,8 +10,9 @@ from features.errors import BadInput
 from features.expressions import Window, tallies
 from features.families.roles import role_of
 from features.plan import make_plan
+from features.population import Population
 from features.property_counts import PropertySummary
-from features.snapshots import Population, in_population, of_events, of_user
+from features.snapshots import in_population, of_events, of_user
 from features.summary import KindSummary, LogSummary
 from features.user_events import Property, UserEvents
 from features.windows import days, iso, utc

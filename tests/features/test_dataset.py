@@ -22,7 +22,8 @@ from features.ingest import ingest
 from features.language import events, feature_set
 from features.log import EventLog
 from features.manifest import MANIFEST
-from features.snapshots import Population, build
+from features.population import Population
+from features.snapshots import build
 from features.sources.mapping import Mapping
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import days, utc
@@ -127,7 +128,7 @@ def test_a_killed_process_leaves_nothing_half_and_another_goes_on(log: EventLog,
         from features import dataset
         from features.language import events, feature_set
         from features.log import EventLog
-        from features.snapshots import Population
+        from features.population import Population
         from features.windows import days, utc
         class Slow(EventLog):
             def read_bucket(self, bucket, *wanted):

@@ -13,7 +13,8 @@ from features.dictionary import Dictionary, Histogram, describe, histogram, spea
 from features.dictionary_page import page
 from features.feature_set import FeatureSet
 from features.language import events, feature_set
-from features.snapshots import Bucketed, Population
+from features.population import Population
+from features.snapshots import Bucketed
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import days, utc
 from tests.cast import user_events

@@ -8,7 +8,8 @@ from features.feature_set import FeatureSet
 from features.language import events, feature_set
 from features.log import EventLog
 from features.plan import make_plan
-from features.snapshots import Population, build, map_buckets, of_user
+from features.population import Population
+from features.snapshots import build, map_buckets, of_user
 from features.windows import days, to_microseconds, utc
 
 CUTOFFS = [utc("2026-03-01"), utc("2026-04-01"), utc("2026-05-01")]

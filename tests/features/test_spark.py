@@ -25,7 +25,8 @@ from features.feature_set import FeatureSet
 from features.identity import bucket_of
 from features.language import events, feature_set, profile
 from features.log import EventLog
-from features.snapshots import Population, Snapshots, build
+from features.population import Population
+from features.snapshots import Snapshots, build
 from features.spark import Built, build_on_spark, frame_on_spark
 from features.spark_job import collect, frame_of
 from features.spark_output import Target, write_part

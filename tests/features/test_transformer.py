@@ -20,7 +20,7 @@ from features.errors import BadInput
 from features.ingest import ingest
 from features.language import events, feature_set
 from features.log import EventLog
-from features.snapshots import Population
+from features.population import Population
 from features.sources.mapping import Mapping
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import days, utc

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from features.catalog import standard
 from features.language import events, feature_set
 from features.plan import make_plan
-from features.snapshots import Fifths, Population, in_population, of_events, of_user
+from features.population import Population
+from features.snapshots import Fifths, in_population, of_events, of_user
 from features.summary import summarise
 from features.tally import ready
 from features.user_events import UserEvents
