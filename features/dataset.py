@@ -23,11 +23,12 @@ import pyarrow.parquet as pq
 
 from features.errors import BadInput, Busy, Damaged
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.log import EventLog
 from features.manifest import MANIFEST, Request, draft_of, files_of, load, manifest_of, must_be, sync, write_manifest
 from features.pool import OnProgress, each
 from features.population import Population
-from features.snapshots import Fifths, of_events, stack, wanted_by
+from features.snapshots import of_events, stack, wanted_by
 from features.table import FeatureTable
 from features.windows import to_microseconds
 

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from features.errors import BadInput
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.kinds import is_reserved
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.pool import OnProgress, each
 from features.population import Population
 from features.reading import read_rows
-from features.snapshots import Bucketed, Fifths, map_buckets, wanted_by
+from features.snapshots import Bucketed, map_buckets, wanted_by
 from features.tally import features_of
 from features.user_events import FloatArray, IntArray, UserEvents
 from features.windows import elapsed_days, to_microseconds

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
+from features.fifths import DatedFifths, Fifths
 from features.plan import Plan, make_plan
 from features.pool import OnProgress, each
 from features.population import Population
@@ -129,7 +130,7 @@ def of_events(
 
 
 def of_user(
-    events: UserEvents, plan: Plan, *, cutoff: datetime, as_known: bool = False, fifths: "Fifths | None" = None
+    events: UserEvents, plan: Plan, *, cutoff: datetime, as_known: bool = False, fifths: Fifths | None = None
 ) -> NDArray[np.float64]:
     """The features `[1, features]` of the first user in `events`, whether or not in the population.
 
@@ -142,27 +143,16 @@ def of_user(
     return row
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fifths:
-    """Where the fifths of a population end: `edges[relative features, 4]` at one cutoff."""
+def fifths_of(raw: Snapshots, plan: Plan, *, cutoff: datetime, fingerprint: str) -> DatedFifths | None:
+    """The fifths of all rows of a cutoff, before `in_population` has put them in; none when no feature asks for any.
 
-    edges: NDArray[np.float64]
-
-    @classmethod
-    def among(cls, values: NDArray[np.float64]) -> "Fifths":
-        """The fifths of the columns `[n, relative features]`: observed values, the inverse of their distribution."""
-        shares = np.arange(1, 5) / 5
-        columns = [column[~np.isnan(column)] for column in values.T]
-        edges = [
-            np.quantile(column, shares, method="inverted_cdf") if len(column) else np.full(4, np.nan)
-            for column in columns
-        ]
-        return cls(np.array(edges, dtype=np.float64).reshape(-1, 4))
-
-    def of(self, values: NDArray[np.float64], place: int) -> NDArray[np.float64]:
-        """The fifth of each value of a column, 1 to 5; missing stays missing."""
-        fifths = 1.0 + np.searchsorted(self.edges[place], values, side="left")
-        return np.where(np.isnan(values), np.nan, fifths)
+    `fingerprint` is that of the features.
+    """
+    relative = plan.program.relative
+    if not len(relative):
+        return None
+    rows = np.flatnonzero(raw.cutoffs == to_microseconds(cutoff))
+    return DatedFifths.of(Fifths.among(raw.matrix[np.ix_(rows, relative)]), as_of=cutoff, fingerprint=fingerprint)
 
 
 def in_population(snapshots: Snapshots, plan: Plan) -> Snapshots:

@@ -20,9 +20,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.log import EventLog
 from features.population import Population
-from features.snapshots import Fifths, Snapshots
+from features.snapshots import Snapshots
 from features.spark_job import Batches, collect, frame_of
 from features.spark_output import Part, Target, parts_in, write_part
 from features.spark_work import Edges, Work, work_of

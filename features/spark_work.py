@@ -11,11 +11,12 @@ from typing import Self
 import numpy as np
 
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.population import Population
 from features.reading import read_events
-from features.snapshots import Fifths, Snapshots, of_events, wanted_by
+from features.snapshots import Snapshots, of_events, wanted_by
 from features.user_events import UserEvents
 from features.windows import from_microseconds, span_microseconds, to_microseconds
 

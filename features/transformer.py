@@ -14,11 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from features import catalog
 from features.errors import BadInput
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.pool import each
 from features.population import Population
-from features.snapshots import Fifths, of_events, wanted_by
+from features.snapshots import of_events, wanted_by
 from features.table import EVERYBODY, moments
 from features.tally import features_of
 from features.user_events import UserEvents

@@ -12,11 +12,12 @@ from benchmarks.features.job import Job, Outcome
 from benchmarks.features.subject import END, LOOK_BACK, features
 from features.catalog import standard
 from features.feature_set import FeatureSet
+from features.fifths import Fifths
 from features.ingest import ingest
 from features.log import EventLog
 from features.plan import make_plan
 from features.population import Population
-from features.snapshots import Fifths, Snapshots, map_buckets, of_events, of_user, wanted_by
+from features.snapshots import Snapshots, map_buckets, of_events, of_user, wanted_by
 from features.sources.mapping import Mapping
 from features.user_events import UserEvents
 

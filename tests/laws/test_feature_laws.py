@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalog import standard
+from features.fifths import Fifths
 from features.language import events, feature_set
 from features.plan import make_plan
 from features.population import Population
-from features.snapshots import Fifths, in_population, of_events, of_user
+from features.snapshots import in_population, of_events, of_user
 from features.summary import summarise
 from features.tally import ready
 from features.user_events import UserEvents
