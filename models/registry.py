@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 _POINTER = "champion.json"
 _NO_MODEL = "no model yet: run `holdfast train` first."
+_LISTED = 20  # versions that a message names
 _SQLITE = "sqlite:///"
 _NOT_IN_NAMES = frozenset("/:.%\"'")
 _SCHEMES = frozenset({"sqlite", "http", "https", "postgresql", "mysql", "mssql", "file", "databricks", "databricks-uc"})
@@ -104,7 +105,10 @@ class Registry:
             return str(version.version)
 
     def promote(self, version: str) -> Champion:
-        """The version as the new champion: MLflow's alias first, then the copy and the pointer that serving reads."""
+        """The version as the new champion: MLflow's alias first, then the copy and the pointer that serving reads.
+
+        Raises `BadInput` for a version that there is not, `NotReady` when there is none or it cannot be fetched.
+        """
         with quiet_mlflow(self.tracking_uri) as client:
             bundle = self._bundle_of(client, version)
             client.set_registered_model_alias(self.name, CHAMPION, version)
@@ -127,6 +131,11 @@ class Registry:
                 return pointed
             bundle = self._bundle_of(client, version)
         return _point_to(self.champion_folder, self.name, version=version, bundle=bundle)
+
+    def bundle(self, version: str) -> Path:
+        """The folder of a version's bundle on this machine; raises as `promote`."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            return self._bundle_of(client, version)
 
     def _logged_model(self, client: "MlflowClient", run_id: str) -> str:
         """The id of a new model in the run's own experiment; MLflow would take the default one and its folder."""
@@ -158,8 +167,8 @@ class Registry:
         from mlflow.artifacts import download_artifacts  # noqa: PLC0415 - costs seconds
         from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
+        self._check_version(client, version)
         try:
-            client.get_model_version(self.name, version)
             model = Path(download_artifacts(artifact_uri=f"models:/{self.name}/{version}"))
         except (MlflowException, OSError) as error:
             raise NotReady(f"version {version} of {self.name} cannot be fetched from the registry: {error}") from error
@@ -167,6 +176,13 @@ class Registry:
         if len(found) != 1:
             raise Damaged(f"version {version} of {self.name} holds {len(found)} bundles, not one. Train again.")
         return found[0]
+
+    def _check_version(self, client: "MlflowClient", version: str) -> None:
+        there = sorted({int(found.version) for found in client.search_model_versions(f"name='{self.name}'")})
+        if not there:
+            raise NotReady(_NO_MODEL)
+        if version not in map(str, there):
+            raise BadInput(f"there is no version {version} of {self.name}; expected one of {_listed(there)}.")
 
 
 def champion_pointer(champion_folder: Path) -> Champion:
@@ -230,6 +246,12 @@ def quiet_mlflow(tracking_uri: str) -> "Iterator[MlflowClient]":
             for name, address in asked.items():
                 os.environ.pop(name, None)
                 os.environ.update({} if address is None else {name: address})
+
+
+def _listed(versions: list[int]) -> str:
+    """The versions, of many only the newest."""
+    shown = ", ".join(map(str, versions[-_LISTED:]))
+    return f"{shown} (the newest {_LISTED} of {len(versions)})" if len(versions) > _LISTED else shown
 
 
 def _signature(names: list[str]) -> "ModelSignature":

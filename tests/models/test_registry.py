@@ -102,9 +102,17 @@ def test_a_lost_copy_of_the_champion_is_fetched_again(registry: Registry, versio
 
 def test_a_version_that_does_not_exist_cannot_be_promoted(registry: Registry, version: str) -> None:
     before = registry.promote(version)
-    with pytest.raises(NotReady, match="version 99 of holdfast-churn"):
+    with pytest.raises(BadInput, match=r"no version 99 of holdfast-churn; expected one of 1[.,]"):
         registry.promote("99")
     assert registry.champion() == before
+
+
+def test_a_version_that_does_not_serve_is_found_by_its_number(
+    registry: Registry, version: str, bundle: Bundle, home: Path
+) -> None:
+    assert load(registry.bundle(version)).features == bundle.features
+    with pytest.raises(NotReady, match="no model yet"):
+        Registry(sqlite_uri(home / "mlflow.db"), "another-model").bundle("1")
 
 
 def test_without_a_promotion_there_is_no_champion(tmp_path: Path) -> None:
