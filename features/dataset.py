@@ -24,8 +24,20 @@ import pyarrow.parquet as pq
 from features.errors import BadInput, Busy, Damaged
 from features.feature_set import FeatureSet
 from features.fifths import Fifths
+from features.folders import sync, take_place
 from features.log import EventLog
-from features.manifest import MANIFEST, Request, draft_of, files_of, load, manifest_of, must_be, sync, write_manifest
+from features.manifest import (
+    MANIFEST,
+    Request,
+    draft_of,
+    entry_of,
+    files_of,
+    is_of,
+    load,
+    manifest_of,
+    must_be,
+    write_manifest,
+)
 from features.pool import OnProgress, each
 from features.population import Population
 from features.snapshots import of_events, stack, wanted_by
@@ -48,7 +60,7 @@ class Written:
     kept: int
 
 
-def write(
+def write(  # noqa: PLR0913 - what to compute, of whom, where to put it and how
     log: EventLog,
     features: FeatureSet,
     *,
@@ -57,26 +69,28 @@ def write(
     target: Path,
     as_known: bool = False,
     workers: int = 2,
+    overwrite: bool = False,
     on_progress: OnProgress | None = None,
 ) -> Written:
     """Write the rows of `snapshots.build`, bit for bit, as a folder of Parquet files with a manifest.
 
     The folder appears when all is done. After an interruption the same call goes on where that stopped; a folder that
-    is finished already is left as it is. Memory is bounded by `workers` buckets. Raises `BadInput` when the folder
-    holds something else, `Busy` when another process is writing it.
+    is finished already is left as it is. Memory is bounded by `workers` buckets. `overwrite` replaces features of
+    another request, once the new ones are there. Raises `BadInput` when the folder holds something else, `Busy` when
+    another process is writing it.
     """
     request = Request.of(log, features, cutoffs=cutoffs, population=population, as_known=as_known)
-    if _is_taken(target):
+    if _is_taken(target) and not (overwrite and _may_go(request, target)):
         return _found(request, target)
     draft = draft_of(target)
     with _alone(draft):
-        if _is_taken(target):  # another process was quicker
+        if _is_taken(target) and not (overwrite and _may_go(request, target)):  # another process was quicker
             return _found(request, target)
-        _begin(request, draft)
+        _begin(request, draft, overwrite=overwrite)
         build = _Build(request, log, draft, workers)
         kept = build.finished
         files = build.run(on_progress)
-        _finish(request, draft, files, target)
+        _finish(request, draft, files, target, overwrite=overwrite)
     return Written(target, sum(file["rows"] for file in files), len(files), kept)
 
 
@@ -127,7 +141,7 @@ class _Build:
         done_before = (passes - 1) * buckets
         last = partial(self._write, "bucket", self._request, edges)
         self._each("bucket", self._request, last, lambda done, _: told(done_before + done, passes * buckets))
-        return [_entry(self._path("bucket", bucket)) for bucket in range(buckets)]
+        return [entry_of(self._path("bucket", bucket)) for bucket in range(buckets)]
 
     def _of_relative(self) -> Request | None:
         """The request for those features alone that are relative to the population; none when there are none."""
@@ -180,25 +194,51 @@ class _Build:
         return self._draft / f"{part}-{bucket:05d}.parquet"
 
 
-def _begin(request: Request, draft: Path) -> None:
-    """Say in the draft what it is to be; raises `BadInput` when it is to be something else."""
-    if (draft / MANIFEST).exists():
+def _begin(request: Request, draft: Path, *, overwrite: bool) -> None:
+    """Say in the draft what it is to be; raises `BadInput` when it is to be something else that may not be lost."""
+    if (draft / MANIFEST).exists() and not (overwrite and _may_go(request, draft)):
         must_be(request, load(draft), draft, what="an interrupted build")
         return
+    for path in draft.iterdir():
+        path.unlink()
     write_manifest(request, draft, files=[], complete=False)
+
+
+def _may_go(request: Request, folder: Path) -> bool:
+    """Whether features of another request, or damaged ones, are in the folder; raises `BadInput` for what is no such.
+
+    Features of this request are what one asks for: nothing is gained by making them again.
+    """
+    manifest = _manifest(folder)
+    try:
+        files_of(folder, manifest)
+    except Damaged:
+        return True
+    return not is_of(request, manifest)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:  # Any: JSON
+    if not (folder / MANIFEST).exists():
+        raise BadInput(f"{folder} exists and is no folder of features; choose another folder.")
+    return load(folder)
 
 
 def _found(request: Request, target: Path) -> Written:
     """What is there already, when it is what was asked for."""
-    if not (target / MANIFEST).exists():
-        raise BadInput(f"{target} exists and is no folder of features; choose another folder.")
-    manifest = load(target)
+    manifest = _manifest(target)
     must_be(request, manifest, target, what="a build")
     files = files_of(target, manifest)
     return Written(target, sum(file["rows"] for file in manifest["files"]), len(files), len(files))
 
 
-def _finish(request: Request, draft: Path, files: list[dict[str, Any]], target: Path) -> None:  # Any: JSON
+def _finish(
+    request: Request,
+    draft: Path,
+    files: list[dict[str, Any]],  # Any: JSON
+    target: Path,
+    *,
+    overwrite: bool,
+) -> None:
     """Give the finished draft its name."""
     wanted = {file["name"] for file in files}
     for path in draft.iterdir():
@@ -206,8 +246,7 @@ def _finish(request: Request, draft: Path, files: list[dict[str, Any]], target: 
             path.unlink()
     write_manifest(request, draft, files=files, complete=True)
     draft.chmod(_OPENLY)
-    draft.rename(target)
-    sync(target.absolute().parent)
+    take_place(draft, target, overwrite=overwrite)
 
 
 def _read(path: Path) -> pa.Table:
@@ -220,10 +259,6 @@ def _read(path: Path) -> pa.Table:
 def _tag(request: Request, bucket: int) -> bytes:
     """What a file says inside of what it belongs to."""
     return json.dumps({"request": request.id, "bucket": bucket}).encode()
-
-
-def _entry(path: Path) -> dict[str, Any]:  # Any: JSON
-    return {"name": path.name, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
 
 
 def _write_whole(table: pa.Table, path: Path) -> None:

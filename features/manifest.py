@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
@@ -10,8 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+import pyarrow.parquet as pq
+
 from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
+from features.folders import sync
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.population import Population
@@ -83,19 +85,32 @@ def draft_of(target: Path) -> Path:
 def must_be(request: Request, manifest: dict[str, Any], folder: Path, *, what: str) -> None:  # Any: JSON
     """Raise `BadInput` when the folder is of another request, with what differs."""
     there = manifest["request"]
-    differing = [name for name in request.facts if there.get(name) != request.facts[name]]
+    differing = _differing(request, manifest)
     if differing:
         said = "; ".join(
             f"{name}: {_short(there.get(name))}, asked for {_short(request.facts[name])}" for name in differing
         )
         raise BadInput(
             f"{folder} holds {what} of another request ({said}). Choose another folder, ask for the same again, "
-            "or delete it."
+            "or overwrite it: --overwrite, in Python overwrite=True."
         )
+
+
+def is_of(request: Request, manifest: dict[str, Any]) -> bool:  # Any: JSON
+    """Whether a manifest is of this request."""
+    return not _differing(request, manifest)
 
 
 def write_manifest(request: Request, folder: Path, *, files: list[dict[str, Any]], complete: bool) -> None:  # Any: JSON
     """Put the manifest into the folder, in one step."""
+    unfinished = folder / f".{MANIFEST}"
+    unfinished.write_text(text_of(request, files=files, complete=complete), "utf-8")
+    sync(unfinished)
+    unfinished.replace(folder / MANIFEST)
+
+
+def text_of(request: Request, *, files: list[dict[str, Any]], complete: bool) -> str:  # Any: JSON
+    """The text of a manifest."""
     document = {
         "format": _FORMAT,
         "complete": complete,
@@ -103,10 +118,12 @@ def write_manifest(request: Request, folder: Path, *, files: list[dict[str, Any]
         "features": request.features.to_json(),
         "files": files,
     }
-    unfinished = folder / f".{MANIFEST}"
-    unfinished.write_text(json.dumps(document, ensure_ascii=False, indent=1), "utf-8")
-    sync(unfinished)
-    unfinished.replace(folder / MANIFEST)
+    return json.dumps(document, ensure_ascii=False, indent=1)
+
+
+def entry_of(path: Path) -> dict[str, Any]:  # Any: JSON
+    """What a manifest says of a file."""
+    return {"name": path.name, "rows": pq.read_metadata(path).num_rows, "bytes": path.stat().st_size}
 
 
 def manifest_of(target: Path) -> dict[str, Any]:  # Any: JSON
@@ -145,6 +162,11 @@ def files_of(target: Path, manifest: dict[str, Any]) -> list[Path]:  # Any: JSON
     return [target / file["name"] for file in manifest["files"]]
 
 
+def _differing(request: Request, manifest: dict[str, Any]) -> list[str]:  # Any: JSON
+    there = manifest["request"]
+    return [name for name in request.facts if there.get(name) != request.facts[name]]
+
+
 def _population(population: Population) -> dict[str, Any]:  # Any: JSON
     """All that makes up a population, whatever that is; spans in microseconds."""
     told = {field.name: getattr(population, field.name) for field in fields(population)}
@@ -162,12 +184,3 @@ def _short(fact: object) -> str:
     if isinstance(fact, list) and len(fact) > _SHOWN:
         return f"{fact[0]} … {fact[-1]} ({len(fact)})"
     return ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -22,11 +22,13 @@ import pyarrow.dataset as ds
 from features.feature_set import FeatureSet
 from features.fifths import Fifths
 from features.log import EventLog
+from features.manifest import Request, entry_of, text_of
 from features.population import Population
-from features.snapshots import Snapshots
+from features.snapshots import stack
 from features.spark_job import Batches, collect, frame_of
 from features.spark_output import Part, Target, parts_in, write_part
 from features.spark_work import Edges, Work, work_of
+from features.table import FeatureTable
 from features.windows import to_microseconds
 
 if TYPE_CHECKING:
@@ -60,18 +62,21 @@ def build_on_spark(
 ) -> Built:
     """Write the rows of `snapshots.build`, bit for bit, as a folder of Parquet files or a Delta table.
 
-    The columns are `user_id`, `cutoff` and the features; a file holds the users of a bucket. A session
+    The columns are `user_id`, `cutoff` and the features; a file holds the users of a bucket. `features.read` reads the
+    Parquet folder as it reads one that the local engine wrote. A session
     comes from `spark_session.open_session`, or is one of your own. Raises `BadInput` when the target is taken, and
     what a task raised; then the target is as it was.
     """
     target.check()
+    request = Request.of(log, features, cutoffs=cutoffs, population=population, as_known=as_known)
     work = Work.on(log, features, cutoffs=cutoffs, population=population, as_known=as_known)
     with target.draft() as draft:
         work = with_edges(work, session, draft, on_progress=on_progress)
         task = partial(_write, work.to_text(), str(draft))
         parts = write_parts(session, task, work.buckets, draft, told=_told(on_progress, "building features"))
         facts = {"features": features.fingerprint, "log": str(log.path), "log_version": str(log.version)}
-        target.publish(draft, parts, schema=schema_of(features), facts=facts)
+        manifest = text_of(request, files=[entry_of(draft / part.name) for part in parts], complete=True)
+        target.publish(draft, parts, schema=schema_of(features), facts=facts, manifest=manifest)
     return Built(target.folder, sum(part.rows for part in parts), len(parts))
 
 
@@ -137,13 +142,15 @@ def written(part: Part) -> Batches:
 
 def schema_of(features: FeatureSet) -> pa.Schema:
     """The columns of a build."""
-    empty = np.empty((0, len(features)))
-    return Snapshots(np.array([], dtype=object), np.zeros(0, dtype=np.int64), features.names, empty).to_arrow().schema
+    nobody = stack([], names=features.names)
+    return FeatureTable.of(nobody, features).to_arrow().schema
 
 
 def _write(work: str, draft: str, bucket: int) -> Batches:
     told = work_of(work)
-    yield from written(write_part(told.snapshots(told.read(bucket)).to_arrow(), Path(draft), bucket=bucket))
+    rows = stack([told.snapshots(told.read(bucket))], names=told.features.names)
+    table = FeatureTable.of(rows, told.features).to_arrow()
+    yield from written(write_part(table, Path(draft), bucket=bucket))
 
 
 def _snapshots(work: str, bucket: int) -> Batches:

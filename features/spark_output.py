@@ -1,7 +1,6 @@
 """A folder of Parquet files that tasks write, as plain Parquet or as a Delta table: there whole or not at all."""
 
 import json
-import os
 import shutil
 import tempfile
 import uuid
@@ -18,6 +17,8 @@ from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, CommitProperties
 
 from features.errors import BadInput, Busy
+from features.folders import sync, take_place
+from features.manifest import MANIFEST
 
 Format: TypeAlias = Literal["parquet", "delta"]
 FORMATS: tuple[Format, ...] = ("parquet", "delta")
@@ -48,7 +49,10 @@ class Target:
         if not self.folder.exists():
             return
         if not self.overwrite:
-            raise BadInput(f"{self.folder} exists already; choose another folder, or ask for it to be overwritten.")
+            raise BadInput(
+                f"{self.folder} exists already; choose another folder, or overwrite it: --overwrite, in Python "
+                "Target(folder, overwrite=True)."
+            )
         if not self._is_ours():
             raise BadInput(
                 f"{self.folder} is not a result in the format {self.format} that Holdfast wrote, and is left alone; "
@@ -67,12 +71,20 @@ class Target:
         finally:
             shutil.rmtree(draft, ignore_errors=True)
 
-    def publish(self, draft: Path, parts: Sequence[Part], *, schema: pa.Schema, facts: Mapping[str, str]) -> None:
+    def publish(
+        self,
+        draft: Path,
+        parts: Sequence[Part],
+        *,
+        schema: pa.Schema,
+        facts: Mapping[str, str],
+        manifest: str | None = None,
+    ) -> None:
         """Put the parts of the draft into the target's place; `facts` say where they come from.
 
         A Delta table takes them in one commit, and what it held stays for readers of its older versions. A Parquet
-        folder moves into place; where it replaces another, there is none for the instant between two moves. Raises
-        `Busy` when somebody else put something there meanwhile.
+        folder moves into place, with the text of a `manifest` where there is one; where it replaces another, there is
+        none for the instant between two moves. Raises `Busy` when somebody else put something there meanwhile.
         """
         _remove_all_but(draft, parts)
         if self.format == "delta" and self.folder.exists():
@@ -83,8 +95,11 @@ class Target:
             _commit(draft, parts, mode="append", schema=schema, facts=facts)
         else:
             (draft / _FACTS).write_text(json.dumps({"made_by": _MADE_BY, **facts}, indent=1), "utf-8")
+            if manifest is not None:
+                (draft / MANIFEST).write_text(manifest, "utf-8")
+                sync(draft / MANIFEST)
         draft.chmod(0o755)
-        self._move(draft)
+        take_place(draft, self.folder, overwrite=self.overwrite)
 
     def _is_ours(self) -> bool:
         if self.format == "delta":
@@ -92,26 +107,13 @@ class Target:
             return found and DeltaTable(self.folder).metadata().description == _MADE_BY
         with suppress(OSError, ValueError):
             return bool(json.loads((self.folder / _FACTS).read_text("utf-8")).get("made_by") == _MADE_BY)
-        return False
-
-    def _move(self, draft: Path) -> None:
-        before = self.folder.with_name(f".{self.folder.name}-{uuid.uuid4().hex}-before")
-        if self.overwrite and self.folder.exists():
-            self.folder.rename(before)
-        try:
-            draft.rename(self.folder)
-        except OSError as error:
-            if before.exists():
-                before.rename(self.folder)
-            raise Busy(f"{self.folder} was made by somebody else meanwhile and is left alone; run it again.") from error
-        shutil.rmtree(before, ignore_errors=True)
-        _sync(self.folder.absolute().parent)
+        return (self.folder / MANIFEST).is_file()
 
     def _commit_to_table(
         self, draft: Path, parts: Sequence[Part], *, schema: pa.Schema, facts: Mapping[str, str]
     ) -> None:
         moved = [(draft / part.name).rename(self.folder / part.name) for part in parts]
-        _sync(self.folder)
+        sync(self.folder)
         try:
             _commit(self.folder, parts, mode="overwrite", schema=schema, facts=facts)
         except BaseException as error:  # also Ctrl-C, which may come after the commit was made
@@ -129,7 +131,7 @@ def write_part(table: pa.Table, folder: Path, *, bucket: int) -> Part:
     path = folder / f"{bucket:05d}-{uuid.uuid4().hex}.parquet"
     unfinished = path.with_suffix(".unfinished")
     pq.write_table(table, unfinished, compression="zstd", compression_level=1)
-    _sync(unfinished)
+    sync(unfinished)
     unfinished.rename(path)
     return Part(path.name, table.num_rows)
 
@@ -167,12 +169,4 @@ def _remove_all_but(draft: Path, parts: Sequence[Part]) -> None:
     for path in draft.iterdir():
         if path.name not in wanted:
             path.unlink(missing_ok=True)
-    _sync(draft)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(draft)

@@ -187,6 +187,36 @@ def test_a_log_that_grew_is_another_request(tmp_path: Path) -> None:
     assert write(EventLog.open(log.path, version=1), tmp_path / "rows", PLAIN).kept == 8
 
 
+def test_overwriting_replaces_another_request_once_the_new_features_are_there(log: EventLog, tmp_path: Path) -> None:
+    target = tmp_path / "rows"
+    write(log, target, PLAIN)
+    with pytest.raises(KeyboardInterrupt):
+        write(interrupted(log, after=2), target, overwrite=True, workers=1)
+    assert dataset.read(target).features == PLAIN
+    with pytest.raises(KeyboardInterrupt):  # what was interrupted is of another request, and may go
+        write(interrupted(log, after=2), target, cutoffs=CUTOFFS[:1], overwrite=True, workers=1)
+    assert write(log, target, overwrite=True).kept == 0
+    assert dataset.read(target).features == MINE
+    before = {path.name: path.stat().st_mtime_ns for path in target.iterdir()}
+    assert write(log, target, overwrite=True).kept == 8
+    assert {path.name: path.stat().st_mtime_ns for path in target.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
+def test_overwriting_mends_what_is_damaged_and_leaves_alone_what_holds_no_features(
+    log: EventLog, tmp_path: Path
+) -> None:
+    write(log, tmp_path / "rows", PLAIN)
+    (tmp_path / "rows" / "bucket-00003.parquet").unlink()
+    write(log, tmp_path / "rows", PLAIN, overwrite=True)
+    assert len(dataset.read(tmp_path / "rows")) > 0
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "ada.txt").write_text("dear ada")
+    with pytest.raises(BadInput, match="is no folder of features"):
+        write(log, tmp_path / "letters", PLAIN, overwrite=True)
+    assert (tmp_path / "letters" / "ada.txt").read_text() == "dear ada"
+
+
 def test_a_folder_of_somebody_else_is_left_alone(log: EventLog, tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     (tmp_path / "rows" / "notes.txt").write_text("mine")

@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
+from features import dataset
 from features.catalog import standard
 from features.errors import BadInput, Busy, Damaged, UserError
 from features.events import EVENT_SCHEMA
-from features.feature_set import FeatureSet
+from features.feature_set import Feature, FeatureSet
 from features.identity import bucket_of
 from features.language import events, feature_set, profile
 from features.log import EventLog
@@ -100,14 +103,22 @@ def rows_of(snapshots: Snapshots) -> dict[tuple[str, int], bytes]:
     return {key: row.tobytes() for key, row in zip(keys, snapshots.matrix, strict=True)}
 
 
-def rows_in(table: pa.Table, names: tuple[str, ...]) -> dict[tuple[str, int], bytes]:
-    assert table.column_names == ["user_id", "cutoff", *names]
+def rows_in(table: pa.Table, features: FeatureSet) -> dict[tuple[str, int], bytes]:
+    assert table.column_names == ["user_id", "cutoff", *features.names]
     assert table.schema.field("cutoff").type == pa.timestamp("us", "UTC")
-    matrix = np.column_stack([table[name].to_numpy() for name in names])
+    matrix = np.column_stack([_numbers(table[feature.name], feature) for feature in features])
     keys = zip(table["user_id"].to_pylist(), table["cutoff"].cast(pa.int64()).to_pylist(), strict=True)
     found = {key: row.tobytes() for key, row in zip(keys, matrix, strict=True)}
     assert len(found) == table.num_rows
     return found
+
+
+def _numbers(column: pa.ChunkedArray, feature: Feature) -> np.ndarray:
+    """A column as numbers, whether categories are told by their texts or, as in a frame of Spark, by their numbers."""
+    if pa.types.is_floating(column.type):
+        return column.to_numpy()
+    assert not set(column.to_pylist()) - {None, *feature.categories}
+    return np.array([np.nan if text is None else feature.categories.index(text) for text in column.to_pylist()])
 
 
 @pytest.mark.parametrize("as_known", [False, True])
@@ -129,9 +140,26 @@ def test_spark_writes_the_rows_of_the_local_engine_to_the_bit(
     )
     assert len(local) > 1500
     assert built == Built(target.folder, rows=len(local), files=BUCKETS)
-    assert rows_in(ds.dataset(target.folder).to_table(), features.names) == rows_of(local)
+    assert rows_in(ds.dataset(target.folder).to_table(), features) == rows_of(local)
     assert told[-1] == ("building features", BUCKETS, BUCKETS)
     assert ("looking at the whole population", BUCKETS, BUCKETS) in told
+
+
+def test_what_spark_wrote_is_read_as_what_the_local_engine_wrote(
+    log: EventLog, features: FeatureSet, session: "SparkSession", tmp_path: Path
+) -> None:
+    asked = {"cutoffs": CUTOFFS[::-1], "population": ACTIVE}
+    dataset.write(log, features, target=tmp_path / "local", **asked)  # type: ignore[arg-type] # a test's short way
+    build_on_spark(log, features, target=Target(tmp_path / "spark"), session=session, **asked)  # type: ignore[arg-type]
+    local, spark = dataset.read(tmp_path / "local"), dataset.read(tmp_path / "spark")
+    pd.testing.assert_frame_equal(spark.to_pandas(), local.to_pandas(), check_exact=True)
+    assert spark.to_arrow().equals(local.to_arrow())
+    assert spark.to_pandas()["plan"].dtype.categories.tolist() == ["free", "pro", "(another)"]
+    files = [sorted((tmp_path / engine).glob("*.parquet")) for engine in ("local", "spark")]
+    assert [pq.read_table(file) for file in files[0]] == [pq.read_table(file) for file in files[1]]
+    again = dataset.write(log, features, target=tmp_path / "spark", **asked)  # type: ignore[arg-type] # as above
+    assert again.kept == BUCKETS  # the same request, so there is nothing to do
+    Target(tmp_path / "local", overwrite=True).check()
 
 
 def test_a_delta_table_is_one_commit_and_overwriting_it_keeps_the_version_before(
@@ -149,12 +177,12 @@ def test_a_delta_table_is_one_commit_and_overwriting_it_keeps_the_version_before
             session=session,
         )
     table = DeltaTable(folder)
-    assert rows_in(pa.table(table.to_pyarrow_table()), second.names) == rows_of(
+    assert rows_in(pa.table(table.to_pyarrow_table()), second) == rows_of(
         build(log, second, cutoffs=CUTOFFS[:2], population=ACTIVE)
     )
     assert table.history(1)[0]["features"] == second.fingerprint
     before = DeltaTable(folder, version=table.version() - 1)
-    assert rows_in(pa.table(before.to_pyarrow_table()), first.names) == rows_of(
+    assert rows_in(pa.table(before.to_pyarrow_table()), first) == rows_of(
         build(log, first, cutoffs=CUTOFFS[:2], population=ACTIVE)
     )
 
@@ -166,7 +194,7 @@ def test_a_frame_goes_on_in_spark_with_the_same_rows(
     assert dict(frame.dtypes[:3]) == {"user_id": "string", "cutoff": "timestamp", features.names[0]: "double"}
     found = frame.toArrow()
     found = found.set_column(1, "cutoff", found["cutoff"].cast(pa.timestamp("us", "UTC")))
-    assert rows_in(found, features.names) == rows_of(build(log, features, cutoffs=CUTOFFS, population=ACTIVE))
+    assert rows_in(found, features) == rows_of(build(log, features, cutoffs=CUTOFFS, population=ACTIVE))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -248,7 +276,7 @@ def test_a_target_that_is_taken_is_refused_before_any_work(tmp_path: Path) -> No
     folder = tmp_path / "snapshots"
     folder.mkdir()
     (folder / "letters.txt").write_text("dear ada")
-    with pytest.raises(BadInput, match="exists already; choose another folder, or ask for it to be overwritten"):
+    with pytest.raises(BadInput, match="exists already; choose another folder, or overwrite it: --overwrite"):
         Target(folder).check()
     for wanted in ("parquet", "delta"):
         with pytest.raises(BadInput, match="left alone"):
