@@ -30,7 +30,12 @@ class Fifths:
         return cls(np.array(edges, dtype=np.float64).reshape(-1, 4))
 
     def of(self, values: Floats, place: int) -> Floats:
-        """The fifth of each value of a column, 1 to 5; missing stays missing."""
+        """The fifth of each value of a column, 1 to 5, an edge belonging to the fifth below; missing stays missing.
+
+        >>> spend = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]])
+        >>> Fifths.among(spend).of(np.array([5.0, 10.0, 10.5, 50.0, 99.0, np.nan]), 0)
+        array([ 1.,  1.,  2.,  5.,  5., nan])
+        """
         fifths = 1.0 + np.searchsorted(self.edges[place], values, side="left")
         return np.where(np.isnan(values), np.nan, fifths)
 

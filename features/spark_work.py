@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 
 from features.feature_set import FeatureSet
-from features.fifths import Fifths
+from features.fifths import DatedFifths, Fifths
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.population import Population
@@ -84,6 +84,11 @@ class Work:
             for place, column in enumerate(self.plan.program.relative.tolist()):
                 found.matrix[rows, column] = fifths.of(found.matrix[rows, column], place)
         return found
+
+    def fifths_at(self, cutoff: datetime) -> DatedFifths | None:
+        """The fifths at a cutoff with their date; none where no feature asks, or before the population was seen."""
+        edges = self.edges.get(to_microseconds(cutoff))
+        return None if edges is None else DatedFifths(cutoff, self.features.fingerprint, tuple(map(tuple, edges)))
 
     def to_text(self) -> str:
         """JSON that `from_text` reads back."""

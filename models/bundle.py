@@ -6,6 +6,7 @@
     features.json     the feature set with its fingerprint
     definition.json   what churn means
     facts.json        when and on what it was trained, and how good it is
+    fifths.json       where the fifths of the newest population of the training end; null where no feature asks
     golden.json       rows with the margins and probabilities that the model gave them
     card.md           the same for people
 
@@ -28,13 +29,14 @@ import pandas as pd
 
 from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
+from features.fifths import DatedFifths
 from models.card import model_card
 from models.columns import matrix_of
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from models.trial import MISMATCH, golden_rows
 
-FORMAT = 2  # 2: levels of categories
+FORMAT = 3  # 3: fifths of the population
 _SUMS = "sums.json"
 _GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few milliseconds to reproduce
 _TRIAL_SECONDS = 120  # a healthy trial takes about one
@@ -49,6 +51,7 @@ class Bundle:
     features: FeatureSet
     definition: ChurnDefinition
     facts: dict[str, Any]  # Any: JSON
+    fifths: DatedFifths | None = None  # without them a user alone has no place in the population: it is missing
 
     @property
     def as_known(self) -> bool:
@@ -96,6 +99,7 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
             f"the model reads {len(names)} features and the feature set has {len(bundle.features.names)}, not the "
             "same or in another order. Fit the model on a table whose columns are the feature set's."
         )
+    _check_fifths(bundle)
     chosen = np.unique(np.linspace(0, len(golden) - 1, min(len(golden), _GOLDEN_ROWS)).astype(int))
     rows = matrix_of(golden.iloc[chosen], names)
     documents = {
@@ -103,11 +107,18 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
         "features.json": bundle.features.to_json(),
         "definition.json": bundle.definition.to_json(),
         "facts.json": bundle.facts,
+        "fifths.json": None if bundle.fifths is None else bundle.fifths.to_json(),
         "golden.json": golden_rows(bundle.model.blend_, rows),
     }
     texts = {name: json.dumps(document, indent=1, allow_nan=False) for name, document in documents.items()}
     texts |= {f"booster-{number}.txt": text for number, text in enumerate(bundle.model.blend_.booster_texts)}
-    texts["card.md"] = model_card(bundle.model, bundle.features, definition=bundle.definition, facts=bundle.facts)
+    texts["card.md"] = model_card(
+        bundle.model,
+        bundle.features,
+        definition=bundle.definition,
+        facts=bundle.facts,
+        fifths_as_of=None if bundle.fifths is None else bundle.fifths.as_of,
+    )
     files = {name: text.encode() for name, text in texts.items()}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     return files | {_SUMS: json.dumps({"format": FORMAT, "files": sums}, indent=1).encode()}
@@ -149,7 +160,7 @@ def _sums(folder: Path) -> dict[str, str]:
             f"{folder} is a model bundle of format {version!r}; this version of Holdfast reads format {FORMAT}. "
             "Use the version that wrote it, or train again with `holdfast train`."
         )
-    needed = {"model.json", "features.json", "definition.json", "facts.json", "golden.json", "card.md"}
+    needed = {"model.json", "features.json", "definition.json", "facts.json", "fifths.json", "golden.json", "card.md"}
     if not needed <= sums.keys():
         raise Damaged(f"{folder / _SUMS} does not list {', '.join(sorted(needed - sums.keys()))}. {_ADVICE}")
     return sums
@@ -205,9 +216,21 @@ def _parsed(files: dict[str, bytes]) -> Bundle:
         )
     count = described["model"]["blend"]["boosters"]
     texts = tuple(files[f"booster-{number}.txt"].decode() for number in range(count))
-    return Bundle(
+    fifths = json.loads(files["fifths.json"])
+    bundle = Bundle(
         model=ChurnModel.from_json(described["model"], texts),
         features=features,
         definition=ChurnDefinition.from_json(json.loads(files["definition.json"])),
         facts=json.loads(files["facts.json"]),
+        fifths=None if fifths is None else DatedFifths.from_json(fifths),
     )
+    _check_fifths(bundle)
+    return bundle
+
+
+def _check_fifths(bundle: Bundle) -> None:
+    if bundle.fifths is not None and bundle.fifths.fingerprint != bundle.features.fingerprint:
+        raise BadInput(
+            f"the fifths are of the features {bundle.fifths.fingerprint}, the feature set is "
+            f"{bundle.features.fingerprint}; expected those of the same features."
+        )

@@ -1,9 +1,11 @@
 """The model card: one page on what a model is for, how good it is, and what it must not be used for."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from features.feature_set import FeatureSet
+from features.windows import iso
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 
@@ -14,8 +16,12 @@ def model_card(
     *,
     definition: ChurnDefinition,
     facts: dict[str, Any],  # Any: JSON
+    fifths_as_of: datetime | None = None,
 ) -> str:
-    """Markdown of about a page; whatever `facts` holds is listed, nested groups as sections of their own."""
+    """Markdown of about a page; whatever `facts` holds is listed, nested groups as sections of their own.
+
+    `fifths_as_of` is the cutoff at which the fifths of the population were taken, where features are relative to it.
+    """
     fitted = model.facts_
     groups = {name: value for name, value in facts.items() if isinstance(value, dict)}
     lines = [
@@ -28,6 +34,7 @@ def model_card(
         f"- {len(fitted.trees)} boosters of {_value(list(fitted.trees))} trees, weight {fitted.booster_weight:g}; "
         f"spline regression {fitted.linear}",
         f"- {len(features.names)} features, fingerprint `{features.fingerprint}`",
+        *([] if fifths_as_of is None else [f"- fifths of the population as of {iso(fifths_as_of)}"]),
     ]
     for name, group in groups.items():
         lines += ["", f"## {_words(name).capitalize()}", "", "| what | value |", "|---|---|"]

@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.errors import Damaged, NotReady
+from features.fifths import DatedFifths
 from features.plan import make_plan
 from features.population import active_in
-from features.snapshots import Bucketed, Snapshots, in_population, map_buckets, of_events, stack, wanted_by
+from features.snapshots import Bucketed, Snapshots, fifths_of, in_population, map_buckets, of_events, stack, wanted_by
 from features.user_events import UserEvents
 from features.windows import Interval, days, iso
 from models.bundle import Bundle
@@ -87,7 +88,7 @@ def score_population(
     """
     progress = on_progress or _silent
     check_fingerprint(bundle)
-    people, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
+    people, fifths, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
     if not len(people):
         days_back = bundle.definition.look_back.days
         raise NotReady(
@@ -96,7 +97,7 @@ def score_population(
         )
     margins, probabilities, reasons = _judge(bundle, people.matrix, language=language, progress=progress)
     return ScoredPopulation(
-        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version),
+        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=fifths),
         user_ids=people.users,
         churn_probability=probabilities,
         percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
@@ -106,8 +107,8 @@ def score_population(
     )
 
 
-def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str) -> RunFacts:
-    """What all scores of a run at this cutoff share."""
+def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str, fifths: DatedFifths | None = None) -> RunFacts:
+    """What all scores of a run at this cutoff share; `fifths` are those of its population."""
     return RunFacts(
         cutoff=cutoff,
         horizon=bundle.definition.horizon_of(cutoff),
@@ -115,6 +116,7 @@ def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str) -> RunFac
         model_version=model_version,
         definition_id=bundle.definition.id,
         model=model_facts(bundle),
+        fifths=fifths,
     )
 
 
@@ -181,8 +183,8 @@ def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
 
 def _population(
     log: Bucketed, bundle: Bundle, *, cutoff: datetime, workers: int, progress: OnProgress
-) -> tuple[Snapshots, list[str]]:
-    """The features of the population, and the known users outside it, in one pass over the log."""
+) -> tuple[Snapshots, DatedFifths | None, list[str]]:
+    """The features of the population, its fifths, and the known users outside it, in one pass over the log."""
     plan, names, population = make_plan(bundle.features), bundle.features.names, bundle.definition.population
     as_known = bundle.as_known
 
@@ -197,8 +199,9 @@ def _population(
         workers=workers,
         on_progress=lambda done, of: progress("reading events", done, of),
     )
-    people = in_population(stack([snapshots for snapshots, _ in pieces], names=names), plan)
-    return people, [user for _, others in pieces for user in others]
+    raw = stack([snapshots for snapshots, _ in pieces], names=names)
+    fifths = fifths_of(raw, plan, cutoff=cutoff, fingerprint=bundle.features.fingerprint)
+    return in_population(raw, plan), fifths, [user for _, others in pieces for user in others]
 
 
 def _judge(

@@ -17,6 +17,7 @@ import pandas as pd
 from features.errors import BadInput
 from features.expressions import OfCutoff
 from features.feature_set import FeatureSet
+from features.fifths import DatedFifths
 from features.lateness import EVENT_TIME, Knowledge
 from features.snapshots import Bucketed
 from features.windows import days, iso
@@ -86,6 +87,7 @@ class Training:
     importance: dict[str, float]  # mean absolute log-odds by feature family
     model: ChurnModel  # the one to deploy
     tested_model: ChurnModel  # the one the figures are about
+    fifths: DatedFifths | None  # of the newest population; none when no feature is relative to it
     golden: pd.DataFrame  # rows on which a bundle proves that it was loaded as it was saved
     log_version: int
     trained_at: datetime
@@ -94,7 +96,7 @@ class Training:
     @property
     def bundle(self) -> Bundle:
         """The model to deploy with all that it takes to use it."""
-        return Bundle(self.model, self.features, self.definition, self.facts)
+        return Bundle(self.model, self.features, self.definition, self.facts, self.fifths)
 
     @property
     def facts(self) -> dict[str, Any]:  # Any: JSON
@@ -169,6 +171,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         importance=importance,
         model=model,
         tested_model=evidence.model,
+        fifths=rows.fifths,
         golden=_golden(newest),
         log_version=log.version,
         trained_at=now,

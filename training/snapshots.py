@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
+from features.fifths import DatedFifths
 from features.plan import make_plan
 from features.pool import OnProgress
 from features.population import Population
-from features.snapshots import Bucketed, Snapshots, in_population, map_buckets, of_events, wanted_by
+from features.snapshots import Bucketed, Snapshots, fifths_of, in_population, map_buckets, of_events, wanted_by
 from features.user_events import FloatArray, IntArray, UserEvents, Wanted
 from features.windows import to_microseconds
 from models.definition import ChurnDefinition
@@ -44,6 +45,7 @@ class TrainingSet:
     labels: FloatArray
     facts: SimpleFacts
     categorical: tuple[str, ...] = ()  # the features whose numbers are codes
+    fifths: DatedFifths | None = None  # of the newest population; none when no feature is relative to it
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,7 +79,8 @@ class TrainingSet:
         return self._only(np.isin(self.snapshots.cutoffs, moments) & ~np.isnan(self.labels))
 
     def _only(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
-        return TrainingSet(self.snapshots.rows(chosen), self.labels[chosen], self.facts.at(chosen), self.categorical)
+        rows, facts = self.snapshots.rows(chosen), self.facts.at(chosen)
+        return replace(self, snapshots=rows, labels=self.labels[chosen], facts=facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,8 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
     rows = _stacked(pieces)
     categorical = tuple(feature.name for feature in features if feature.categories)
-    return replace(rows, snapshots=in_population(rows.snapshots, plan), categorical=categorical)
+    fifths = fifths_of(rows.snapshots, plan, cutoff=max(whole or cutoffs), fingerprint=features.fingerprint)
+    return replace(rows, snapshots=in_population(rows.snapshots, plan), categorical=categorical, fifths=fifths)
 
 
 def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime], as_known: bool = False) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 
 from features.errors import NotReady
+from features.fifths import DatedFifths
 from features.windows import Interval, from_microseconds
 from serving.store.records import Absence, Lookup, Run, RunFacts, StoredScore
 from serving.store.schema import read_connection
@@ -22,7 +23,7 @@ FROM current_run c LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = ?1
 """
 _RUN = """
 SELECT run_id, scored_at, cutoff, horizon_start, horizon_end, valid_until,
-       model_version, definition_id, model, users, outside
+       model_version, definition_id, model, users, outside, fifths
 FROM runs WHERE run_id = ? AND complete = 1
 """
 _RUNS_REMEMBERED = 16
@@ -102,8 +103,8 @@ class Reader:
         return self._runs[run_id]
 
 
-def _run(row: tuple[int, int, int, int, int, int, str, str, str, int, int]) -> Run:
-    run_id, scored_at, cutoff, start, end, valid_until, version, definition_id, model, users, outside = row
+def _run(row: tuple[int, int, int, int, int, int, str, str, str, int, int, str | None]) -> Run:
+    run_id, scored_at, cutoff, start, end, valid_until, version, definition_id, model, users, outside, fifths = row
     facts = RunFacts(
         cutoff=from_microseconds(cutoff),
         horizon=Interval(from_microseconds(start), from_microseconds(end)),
@@ -111,5 +112,6 @@ def _run(row: tuple[int, int, int, int, int, int, str, str, str, int, int]) -> R
         model_version=version,
         definition_id=definition_id,
         model=orjson.loads(model),
+        fifths=None if fifths is None else DatedFifths.from_json(orjson.loads(fifths)),
     )
     return Run(run_id, facts, from_microseconds(scored_at), users, outside)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
+from features.fifths import DatedFifths
 from features.windows import Interval
 
 
@@ -46,6 +47,7 @@ class RunFacts:
     model_version: str
     definition_id: str
     model: dict[str, Any]  # Any: JSON
+    fifths: DatedFifths | None = None  # of the population that was scored; none when no feature is relative to it
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from features.errors import BadInput, UserError
 
-HEAD = "0002"  # the newest file in migrations/versions; a test compares
+HEAD = "0003"  # the newest file in migrations/versions; a test compares
 _MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 

@@ -41,6 +41,7 @@ runs = Table(
     Column("model", Text, nullable=False),
     Column("users", Integer, nullable=False, server_default="0"),
     Column("outside", Integer, nullable=False, server_default="0"),
+    Column("fifths", Text),  # JSON; users who are scored alone until the next run are placed by them
     sqlite_autoincrement=True,  # an id is never given twice, so that an old cursor cannot mean a new run
 )
 

@@ -61,6 +61,7 @@ def _begin_run(writer: Engine, facts: RunFacts, *, now: datetime) -> int:
         "model_version": facts.model_version,
         "definition_id": facts.definition_id,
         "model": orjson.dumps(facts.model).decode(),
+        "fifths": None if facts.fifths is None else orjson.dumps(facts.fifths.to_json()).decode(),
     }
     with writer.begin() as connection:
         return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.run_id)).scalar_one())

@@ -1,5 +1,6 @@
 """Laws of features: the past alone decides, and a user's features are the same however computed."""
 
+import json
 from datetime import timedelta
 
 import numpy as np
@@ -7,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalog import standard
-from features.fifths import Fifths
+from features.fifths import DatedFifths
 from features.language import events, feature_set
 from features.plan import make_plan
 from features.population import Population
-from features.snapshots import in_population, of_events, of_user
+from features.snapshots import fifths_of, in_population, of_events, of_user
 from features.summary import summarise
 from features.tally import ready
 from features.user_events import UserEvents
@@ -73,10 +74,15 @@ def test_a_batch_equals_single_users_to_the_bit(log):
     raw = of_events(everybody, PLAN, FEATURES.names, cutoffs=cutoffs, population=population)
     batch = in_population(raw, PLAN)
     for cutoff in cutoffs:
-        fifths = Fifths.among(raw.at(cutoff).matrix[:, PLAN.program.relative])
+        fifths = kept(fifths_of(raw, PLAN, cutoff=cutoff, fingerprint=FEATURES.fingerprint))
         rows = batch.at(cutoff)
         for user, row in zip(rows.users, rows.matrix, strict=True):
             assert same_bits(row, of_user(everybody.only(user), PLAN, cutoff=cutoff, fifths=fifths)[0])
+
+
+def kept(dated):
+    """The fifths as they come back from where they were kept."""
+    return DatedFifths.from_json(json.loads(json.dumps(dated.to_json(), allow_nan=False))).fifths
 
 
 @given(logs)

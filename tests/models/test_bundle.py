@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 
 from features.errors import BadInput, Damaged, NotReady
+from features.fifths import DatedFifths
 from features.language import FeatureSet
+from features.windows import utc
 from models import bundle as bundles
 from models.bundle import Bundle, load, save
 
@@ -20,6 +23,7 @@ FILES = {
     "definition.json",
     "facts.json",
     "features.json",
+    "fifths.json",
     "golden.json",
     "model.json",
     "sums.json",
@@ -59,6 +63,37 @@ def test_a_bundle_is_text(folder: Path) -> None:
     assert {path.name for path in folder.iterdir()} == FILES
     for path in folder.iterdir():
         path.read_text("utf-8")
+
+
+def test_the_fifths_of_the_population_come_back_with_their_date(bundle: Bundle, people: Any, tmp_path: Path) -> None:
+    edges = ((0.1, 2.0, 2.0, math.inf), (1 / 3, 1.0, 1.5, 1e300))
+    dated = DatedFifths(utc("2026-05-01T04:30:00Z"), bundle.features.fingerprint, edges)
+    save(replace(bundle, fifths=dated), tmp_path / "new", golden=people.rows)
+    assert load(tmp_path / "new").fifths == dated
+    assert "- fifths of the population as of 2026-05-01T04:30:00Z" in (tmp_path / "new" / "card.md").read_text()
+
+
+def test_fifths_of_other_features_are_not_saved(bundle: Bundle, people: Any, tmp_path: Path) -> None:
+    dated = DatedFifths(utc("2026-05-01"), "fs-000000000000", ())
+    with pytest.raises(BadInput, match="fifths are of the features fs-000000000000"):
+        save(replace(bundle, fifths=dated), tmp_path / "new", golden=people.rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"fingerprint": "fs-000000000000"}, "fifths are of the features fs-000000000000"),
+        ({"as_of": "in May"}, "'in May' is not a time"),
+        ({"edges": [["1.0"]]}, "expected 4 of each feature"),
+        ({"edges": [["1.0", "2.0", "3.0", "many"]]}, "many"),
+    ],
+)
+def test_fifths_that_are_none_are_damage(folder: Path, bundle: Bundle, changed: dict[str, Any], expected: str) -> None:
+    dated = DatedFifths(utc("2026-05-01"), bundle.features.fingerprint, ((1.0, 2.0, 3.0, 4.0),))
+    (folder / "fifths.json").write_text(json.dumps({**dated.to_json(), **changed}))
+    sums_again(folder)
+    with pytest.raises(Damaged, match=expected):
+        load(folder)
 
 
 def test_a_card_says_what_the_model_is(folder: Path) -> None:
@@ -114,7 +149,7 @@ def test_a_flipped_bit_is_noticed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 2, "files": []}', "\x00\xff", '{"format": 2, "files": {}}']
+    "content", ["", "[]", "{}", '{"format": 3, "files": []}', "\x00\xff", '{"format": 3, "files": {}}']
 )
 def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
     (folder / "sums.json").write_text(content, "latin-1")
@@ -123,8 +158,8 @@ def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
 
 
 def test_another_format_is_refused_before_anything_is_read(folder: Path) -> None:
-    edit(folder / "sums.json", r'"format": 2', '"format": 3')
-    with pytest.raises(Damaged, match="format 3; this version of Holdfast reads format 2"):
+    edit(folder / "sums.json", r'"format": 3', '"format": 4')
+    with pytest.raises(Damaged, match="format 4; this version of Holdfast reads format 3"):
         load(folder)
 
 

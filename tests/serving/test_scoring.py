@@ -21,6 +21,7 @@ from features.windows import days, utc
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
+from serving.fresh import FreshScore, FreshScorer
 from serving.lists import COLUMNS, write_table
 from serving.schemas import ModelOut
 from serving.scoring import ScoredPopulation, score_population, valid_until
@@ -126,6 +127,20 @@ def test_who_has_fallen_silent_is_more_at_risk_and_in_the_high_tier(scored: Scor
     assert scored.percentile[silent].min() > scored.percentile[~silent].max()
     tiers = np.array(scored.risk_tier)
     assert (tiers[~silent] != "high").all()
+
+
+def test_the_standard_features_say_of_one_user_alone_what_they_say_tonight(
+    log: EventLog, bundle: Bundle, scored: ScoredPopulation
+) -> None:
+    assert {feature.name for feature in bundle.features if feature.unit == "fifth"} == {
+        "recency_fifth", "frequency_fifth", "amount_fifth",
+    }  # fmt: skip
+    scorer = FreshScorer(bundle, "3", scored.facts)
+    alone = [scorer.score(log.read_user(user, scorer.wanted), cutoff=CUTOFF) for user in scored.user_ids]
+    assert [score.churn_probability for score in alone if isinstance(score, FreshScore)] == list(
+        scored.churn_probability
+    )
+    assert [score.reasons for score in alone if isinstance(score, FreshScore)] == scored.reasons
 
 
 def test_everybody_has_a_reason_in_words(scored: ScoredPopulation) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from features.errors import BadInput, Busy, NotReady, UserError
+from features.fifths import DatedFifths
 from features.windows import utc
 from serving.store import Absence, Place, RunFacts, Score, ScoreStore, StoredScore, writer
 
@@ -40,6 +41,14 @@ def test_a_score_comes_back_as_it_was_written(store: ScoreStore, facts: RunFacts
     assert found.run.facts == facts
     assert (found.run.users, found.run.outside) == (4, 1)
     assert '"sentence":"spent 3 € in the last 28 days"' in found.reasons
+
+
+def test_the_fifths_of_a_run_are_kept_with_it(empty_store: ScoreStore, facts: RunFacts, cast: list[Score]) -> None:
+    dated = DatedFifths(facts.cutoff, "fs-0a1b2c3d4e5f", ((1 / 3, 2.0, 2.0, 1e300),))
+    empty_store.write_run(replace(facts, fifths=dated), cast, now=NOW)
+    found = empty_store.current_run()
+    assert found is not None
+    assert found.facts.fifths == dated
 
 
 def test_a_user_without_a_score_is_unknown_or_outside_the_population(store: ScoreStore) -> None:
