@@ -44,6 +44,10 @@ REJECTED_SCHEMA = pa.schema([(name, pa.string()) for name in ("place", "code", "
 
 LARGEST_VALUE = 1e15  # in either direction: sums of what is larger lose their cents, and at last overflow
 LONGEST_TEXT = 1000  # bytes of a user id, an event kind or an event id; more is a row gone wrong
+_UNSEEN = (  # zero-width characters, marks of direction, byte order marks, fillers: a text of them alone shows nothing
+    r"^[\p{Z}\p{Cf}\x{034F}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{2800}\x{3164}\x{FE00}-\x{FE0F}"
+    r"\x{FFA0}\x{E0100}-\x{E01EF}]+$"
+)
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _SHOWN = 60  # characters of a wrong value that a reason repeats
 FUTURE_TOLERANCE = days(1)  # clocks of devices run ahead
@@ -152,14 +156,16 @@ class _Checks:
                 f"{self._subject(name)} is of type {column.type}; expected texts or whole numbers."
             ) from None
         rows = coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)
-        blank, long, control = (mask[rows] for mask in _problems_of_texts(coded.dictionary))
+        blank, unseen, long, control = (mask[rows] for mask in _problems_of_texts(coded.dictionary))
         self._reject(fractions, f"bad_{name}", name, "is a fraction; expected a text or a whole number")
         self._reject(long, f"long_{name}", name, f"is longer than {LONGEST_TEXT} bytes; expected an id or a name")
         self._reject(control, f"bad_{name}", name, "holds a control character; expected plain text")
         if required:
+            self._reject(unseen, f"missing_{name}", name, "has no character that can be seen; expected a text")
             self._reject(blank, f"missing_{name}", name, "is missing; expected a text")
         texts = coded.cast(pa.string())
-        return pc.if_else(pa.array(blank), pa.scalar(None, pa.string()), texts) if blank.any() else texts
+        nothing = blank | unseen
+        return pc.if_else(pa.array(nothing), pa.scalar(None, pa.string()), texts) if nothing.any() else texts
 
     def reserved(self, name: str, kinds: pa.Array) -> None:
         ours = pc.starts_with(kinds, "$").fill_null(False).to_numpy(zero_copy_only=False)
@@ -255,12 +261,13 @@ def _as_texts(column: pa.Array) -> tuple[pa.Array, Mask]:
     return column.cast(pa.string()), nothing
 
 
-def _problems_of_texts(texts: pa.Array) -> tuple[Mask, Mask, Mask]:
-    """Which texts are blank, too long, or hold control characters; one more row at the end stands for null."""
+def _problems_of_texts(texts: pa.Array) -> tuple[Mask, Mask, Mask, Mask]:
+    """Which texts are blank, invisible, too long, or hold control characters; one more row at the end is for null."""
     blank = pc.equal(pc.utf8_trim_whitespace(texts), "").to_numpy(zero_copy_only=False)
     long = pc.greater(pc.binary_length(texts), LONGEST_TEXT).to_numpy(zero_copy_only=False)
     control = pc.match_substring_regex(texts, pattern=r"\p{Cc}").to_numpy(zero_copy_only=False)
-    return np.append(blank, True), np.append(long, False), np.append(control & ~blank, False)
+    unseen = pc.match_substring_regex(texts, pattern=_UNSEEN).to_numpy(zero_copy_only=False) & ~blank
+    return np.append(blank, True), np.append(unseen, False), np.append(long, False), np.append(control & ~blank, False)
 
 
 def _as_numbers(column: pa.Array) -> tuple[pa.Array, Mask]:

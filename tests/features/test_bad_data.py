@@ -261,9 +261,9 @@ def test_ids_are_kept_as_they_are(tmp_path: Path) -> None:
 
 
 def test_an_empty_id_and_one_that_is_no_id_go_to_quarantine(tmp_path: Path) -> None:
-    bad = ["", "   ", "x" * 1001, "nu\x00l", "tab\there", "new\nline"]
+    bad = ["", "   ", "\u200b\u2060", "x" * 1001, "nu\x00l", "tab\there", "new\nline"]
     shown = line(tmp_path, [*shop(), *((user, at(100), "visit", "") for user in bad)])
-    assert shown.done.reasons == {"bad_user_id": 3, "missing_user_id": 2, "long_user_id": 1}
+    assert shown.done.reasons == {"bad_user_id": 3, "missing_user_id": 3, "long_user_id": 1}
     assert len(shown.found) == 12
 
 

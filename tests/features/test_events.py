@@ -51,6 +51,15 @@ def test_a_good_row_comes_out_in_the_form_of_the_contract() -> None:
     [
         ({"user_id": ["ada", None]}, "missing_user_id", "line 3: user_id is missing; expected a text"),
         ({"user_id": ["ada", "  "]}, "missing_user_id", "user_id is missing"),
+        (
+            {"user_id": ["ada", "\u200b"]},
+            "missing_user_id",
+            "user_id has no character that can be seen; expected a text",
+        ),
+        ({"user_id": ["ada", "\ufeff"]}, "missing_user_id", "has no character that can be seen"),
+        ({"user_id": ["ada", "\u2060 \u00ad"]}, "missing_user_id", "has no character that can be seen"),
+        ({"user_id": ["ada", "\u3164\ufe0f\U000e0101"]}, "missing_user_id", "has no character that can be seen"),
+        ({"event": ["purchase", "\u200d"]}, "missing_event", "event has no character that can be seen"),
         ({"user_id": ["ada", "ber\x00t"]}, "bad_user_id", r"user_id 'ber\x00t' holds a control character"),
         ({"user_id": ["ada", "x" * 1001]}, "long_user_id", "is longer than 1000 bytes"),
         ({"user_id": [1.0, 1.5]}, "bad_user_id", "user_id 1.5 is a fraction; expected a text or a whole number"),
