@@ -26,7 +26,7 @@ from features.rebucket import EVENTS_A_BUCKET, FEWEST, all_rows, buckets_for, is
 from features.staging import Finished, finish, finished, stage, staging_folder
 from features.summary import KindSummary, LogSummary, Tally, add_up, tally
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
-from features.vacuum import vacuum
+from features.vacuum import readable_from, vacuum
 
 __all__ = ["Appended", "EventLog", "KindSummary", "LogSummary"]
 
@@ -75,7 +75,10 @@ class EventLog:
 
     @classmethod
     def open(cls, path: Path, *, version: int | None = None) -> "EventLog":
-        """The newest version, or a past one to read; `NotReady` when there is no log or no such version."""
+        """The newest version, or a past one to read.
+
+        Raises `NotReady` when there is no log, no such version, or none any more.
+        """
         if not _is_log(path):
             raise NotReady(f"There is no event log at {path}. Import some events first: holdfast ingest FILE")
         table = _load(path, version)
@@ -83,11 +86,14 @@ class EventLog:
         if buckets is None:
             raise Damaged(f"The Delta table at {path} is not an event log of Holdfast: it names no number of buckets.")
         actions = pa.table(table.get_add_actions(flatten=True))
+        files = _files_by_bucket(actions, path, int(buckets))
+        if version is not None:
+            _check_kept(path, version, files)
         return cls(
             path,
             version=table.version(),
             buckets=int(buckets),
-            files=_files_by_bucket(actions, path, int(buckets)),
+            files=files,
             rows=sum(actions["num_records"].to_pylist()),
             is_past=version is not None,
         )
@@ -224,6 +230,19 @@ def _load(path: Path, version: int | None) -> DeltaTable:
         raise NotReady(
             f"The event log at {path} has no version {version}; expected one up to {_newest(path)}."
         ) from None
+
+
+def _check_kept(path: Path, version: int, files: Iterable[tuple[Path, ...]]) -> None:
+    """Raise `NotReady` when files of a past version were removed because no newer one needs them."""
+    if all(file.exists() for bucket in files for file in bucket):
+        return
+    first = readable_from(path, version)
+    if first is not None:
+        raise NotReady(
+            f"Version {version} of the event log at {path} cannot be read any more: its files were cleaned up when the "
+            f"log was compacted. Take a version from {first} to {_newest(path)}, or none for the newest; `holdfast "
+            "compact --keep` says how long past versions stay."
+        )
 
 
 def _newest(path: Path) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -34,6 +35,23 @@ def vacuum(log: Path, *, older_than: timedelta, now: datetime) -> int:
     return len(gone)
 
 
+def readable_from(log: Path, version: int) -> int | None:
+    """From which version on a log can be read whose past version names files that were removed since.
+
+    None when no later version gave those files up: then they were not cleaned up but lost.
+    """
+    newest = DeltaTable(log).version()
+    given_up = (number for number in range(version + 1, newest + 1) if any(_gone(log, number)))
+    return max(given_up, default=None)
+
+
+def _gone(log: Path, version: int) -> Iterator[Path]:
+    """The files that a version gave up and that are there no more."""
+    for action in _actions(log, version):
+        if "remove" in action and not (log / action["remove"]["path"]).exists():
+            yield log / action["remove"]["path"]
+
+
 def _named_since(log: Path, oldest_kept: datetime) -> Iterator[Path]:
     """The files of the version that was the newest then, and of all since."""
     table = DeltaTable(log)
@@ -42,10 +60,14 @@ def _named_since(log: Path, oldest_kept: datetime) -> Iterator[Path]:
     for name in pa.table(DeltaTable(log, version=then).get_add_actions())["path"].to_pylist():
         yield log / name
     for version in range(then + 1, table.version() + 1):
-        for line in (log / "_delta_log" / f"{version:020d}.json").read_bytes().splitlines():
-            action = orjson.loads(line)
+        for action in _actions(log, version):
             if "add" in action:
                 yield log / action["add"]["path"]
+
+
+def _actions(log: Path, version: int) -> Iterator[dict[str, Any]]:  # Any: JSON
+    """What a version did to the table."""
+    yield from map(orjson.loads, (log / "_delta_log" / f"{version:020d}.json").read_bytes().splitlines())
 
 
 def _made(milliseconds: int) -> datetime:

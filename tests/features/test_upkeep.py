@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features.commit import commit_rebucketed
-from features.errors import BadInput, Busy
+from features.errors import BadInput, Busy, Damaged, NotReady
 from features.events import EVENT_SCHEMA
 from features.identity import bucket_of
 from features.log import EventLog
@@ -165,6 +165,19 @@ def test_versions_of_the_last_days_stay_readable(log: EventLog) -> None:
     log.compact(events_a_bucket=2)
     assert log.vacuum(days(2), now=in_days(1.5)) == 0
     assert everything(EventLog.open(log.path, version=2)) == before
+
+
+def test_a_version_that_was_cleaned_up_says_from_which_one_on_the_log_can_be_read(log: EventLog) -> None:
+    log.compact(events_a_bucket=2)
+    log.append([visits("ada", minute=5)], source="ada.csv")
+    log.vacuum(days(1), now=in_days(2))
+    for version in (1, 2):
+        with pytest.raises(NotReady, match=rf"Version {version} .* cleaned up .* a version from 3 to 4, or none"):
+            EventLog.open(log.path, version=version)
+    assert EventLog.open(log.path, version=3).summary().events == 80
+    next(file for files in log.files for file in files).unlink()
+    with pytest.raises(Damaged, match="lacks its file"):  # lost, not cleaned up
+        everything(EventLog.open(log.path, version=4))
 
 
 def test_a_file_of_a_young_version_stays_however_old_it_is_itself(log: EventLog) -> None:
