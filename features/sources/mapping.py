@@ -63,6 +63,8 @@ class Mapping:
 
     def _missing(self, canonical: str, found: list[str], *, file: str) -> str:
         option = f"--{canonical.replace('_', '-')}"
+        if self.profiles and canonical == "time":
+            option = "--valid-from"  # what the time of a profile is called at the command line
         advice = f"Give the name of the right one with {option} COLUMN"
         advice += ", or the one kind of all its events with --event-constant KIND." if canonical == "event" else "."
         listed = ", ".join(found[:_LISTED]) + (" …" if len(found) > _LISTED else "")
