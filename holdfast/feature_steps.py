@@ -1,5 +1,6 @@
 """The steps around features: describe them, build them, compare them, and look at what disturbs them in a log."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,16 @@ from holdfast import own_features, steps
 from holdfast.session import Session
 
 LOCAL, SPARK = "local", "spark"
+_NUMBER = re.compile("[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where features are to be written, by which engine, and whether features of another request may be replaced."""
+
+    folder: Path
+    engine: str
+    overwrite: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +78,11 @@ def dictionary(session: Session, *, cutoff: datetime | None) -> Dictionary:
 
 def build(
     session: Session,
+    place: Place,
     *,
-    to: Path,
     cutoffs: Sequence[datetime],
     every: timedelta | None,
     back: int,
-    engine: str,
     log_version: int | None,
 ) -> Built:
     """Write features as a folder of Parquet files; the local engine goes on where it was interrupted."""
@@ -85,9 +95,10 @@ def build(
         for moment in moments:
             steps.check_cutoff(moment, summary)
     known = steps.known(session, log)
-    on = _on_spark if engine == SPARK else _here
-    rows, files, kept = on(session, log, features, cutoffs=moments, as_known=known.as_known, to=to)
-    return Built(to, engine, features, moments, known.as_known, known.because, log.version, rows, files, kept)
+    on = _on_spark if place.engine == SPARK else _here
+    rows, files, kept = on(session, log, features, cutoffs=moments, as_known=known.as_known, to=place)
+    because, version = known.because, log.version
+    return Built(place.folder, place.engine, features, moments, known.as_known, because, version, rows, files, kept)
 
 
 def late(session: Session, *, cutoff: datetime | None) -> Late:
@@ -120,12 +131,12 @@ def rates(session: Session, *, limit: int | None, ids: bool) -> bots.Rates:
 
 
 def compare(session: Session, before: str, after: str) -> FeatureDiff:
-    """What changed from one feature set to another; each is a file, a folder, `standard` or `champion`."""
+    """What changed from one feature set to another; each is a file, a folder, a model, or `standard`."""
     return diff(_named(session, before), _named(session, after))
 
 
 def _here(
-    session: Session, log: EventLog, features: FeatureSet, *, cutoffs: Sequence[datetime], as_known: bool, to: Path
+    session: Session, log: EventLog, features: FeatureSet, *, cutoffs: Sequence[datetime], as_known: bool, to: Place
 ) -> tuple[int, int, int]:
     with session.progress.stage("Building features") as report:
         done = dataset.write(
@@ -134,21 +145,22 @@ def _here(
             cutoffs=cutoffs,
             population=steps.definition(session).population,
             as_known=as_known,
-            target=to,
+            target=to.folder,
             workers=steps.threads(session),
+            overwrite=to.overwrite,
             on_progress=report,
         )
     return done.rows, done.files, done.kept
 
 
 def _on_spark(
-    session: Session, log: EventLog, features: FeatureSet, *, cutoffs: Sequence[datetime], as_known: bool, to: Path
+    session: Session, log: EventLog, features: FeatureSet, *, cutoffs: Sequence[datetime], as_known: bool, to: Place
 ) -> tuple[int, int, int]:
     from features.spark import build_on_spark  # noqa: PLC0415 an extra
     from features.spark_output import Target  # noqa: PLC0415 as above
     from features.spark_session import open_session  # noqa: PLC0415 as above
 
-    target = Target(to)
+    target = Target(to.folder, overwrite=to.overwrite)
     target.check()  # before Java is started
     with (
         session.progress.stage("Building features on Spark") as report,
@@ -179,10 +191,8 @@ def _named(session: Session, name: str) -> FeatureSet:
     """The feature set of that name; raises `BadInput` when there is none."""
     if name == "standard":
         return steps.standard(session, EventLog.open(session.folder.events).summary())
-    if name == "champion":
-        from models import bundle  # noqa: PLC0415 LightGBM, only for who asks for a model
-
-        return bundle.load(steps.registry(session).champion().folder).features
+    if name == "champion" or _NUMBER.fullmatch(name):
+        return _of_model(session, name)
     path = Path(name)
     if path.is_dir():
         return dataset.features_of(path)
@@ -190,5 +200,14 @@ def _named(session: Session, name: str) -> FeatureSet:
         return own_features.load(path)
     raise BadInput(
         f"{name!r} names no features; expected a Python file, a folder of `holdfast features build`, "
-        "standard, or champion."
+        "standard, champion, or the number of a model, for example 1."
     )
+
+
+def _of_model(session: Session, name: str) -> FeatureSet:
+    """The features that a registered model reads: the champion's, or those of the version of that number."""
+    from models import bundle  # noqa: PLC0415 LightGBM, only for who asks for a model
+
+    registry = steps.registry(session)
+    folder = registry.champion().folder if name == "champion" else registry.bundle(name)
+    return bundle.load(folder).features

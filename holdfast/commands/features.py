@@ -78,6 +78,9 @@ Example:
     show_default=True,
     help="Where to compute; Spark needs the extra `spark` and starts again after an interruption.",
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Replace features of another request in the folder, once these are there."
+)
 @click.option("--log-version", type=click.IntRange(0), metavar="NUMBER", help="Read a past version of the log.")
 @takes("data", "churn", "features", "compute")
 def build(
@@ -88,6 +91,7 @@ def build(
     every: str | None,
     back: int | None,
     engine: str,
+    overwrite: bool,
     log_version: int | None,
 ) -> None:
     """Write the features of the population at each cutoff as a folder of Parquet files.
@@ -105,9 +109,8 @@ def build(
     with session.progress.stage(_LOADING):
         from holdfast import feature_steps, feature_telling  # noqa: PLC0415 costs seconds, and progress should say so
 
-    done = feature_steps.build(
-        session, to=to, cutoffs=cutoffs, every=step, back=back or 1, engine=engine, log_version=log_version
-    )
+    place = feature_steps.Place(to, engine, overwrite)
+    done = feature_steps.build(session, place, cutoffs=cutoffs, every=step, back=back or 1, log_version=log_version)
     session.emit(feature_telling.built_document(done), text=feature_telling.built_text(done))
 
 
@@ -115,6 +118,7 @@ def build(
     epilog="""\b
 Example:
   holdfast features diff champion standard
+  holdfast features diff 1 2
   holdfast features diff old_features.py my_features.py --json"""
 )
 @click.argument("before", metavar="BEFORE")
@@ -123,7 +127,8 @@ Example:
 def diff(session: Session, *, before: str, after: str) -> None:
     """Say what changed from one feature set to another: what came, what went, what means something else.
 
-    Each is a Python file, a folder of `holdfast features build`, standard (the catalogue for this log) or champion.
+    Each is a Python file, a folder of `holdfast features build`, standard (the catalogue for this log), champion, or
+    the number of a registered model; a folder whose name is a number is ./1.
     """
     with session.progress.stage(_LOADING):
         from holdfast import feature_steps  # noqa: PLC0415 as above

@@ -8,6 +8,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from features import dataset
@@ -72,6 +73,9 @@ def test_a_column_of_profiles_that_is_not_there_is_named(shop: Path) -> None:
     said = here("ingest", "--profiles", "plans.csv", folder=shop)
     assert said.code == 3
     assert "plans.csv has no column 'valid_from'" in said.err
+    assert "Give the name of the right one with --valid-from COLUMN." in said.err
+    nobody = here("ingest", "--profiles", "plans.csv", "--valid-from", "since", "--user-id", "customer", folder=shop)
+    assert "Give the name of the right one with --user-id COLUMN." in nobody.err
     assert here("ingest", "events.csv", "--valid-from", "since", folder=shop).code == 2
 
 
@@ -116,6 +120,9 @@ def test_features_are_built_once_and_then_found(shop: Path) -> None:
     other = here(*command, "--cutoff", "2026-06-02", folder=shop)
     assert other.code == 3
     assert "rows holds a build of another request" in other.err
+    assert "or overwrite it: --overwrite" in other.err
+    assert here(*command, "--cutoff", "2026-06-02", "--overwrite", "--json", folder=shop).document["kept"] == 0
+    assert len(set(dataset.read(shop / "rows").cutoffs.tolist())) == 3
 
 
 def test_an_interrupted_build_goes_on(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,4 +237,9 @@ def test_spark_builds_the_same_rows(shop: Path) -> None:
     local = here(*command, "--to", "local", folder=shop).document
     assert (said.document["rows"], said.document["engine"]) == (local["rows"], "spark")
     taken = here(*command, "--to", "on-spark", "--engine", "spark", folder=shop)
-    assert (taken.code, "exists already" in taken.err) == (3, True)
+    assert (taken.code, "exists already; choose another folder, or overwrite it: --overwrite" in taken.err) == (3, True)
+    over = here(*command, "--to", "local", "--engine", "spark", "--overwrite", folder=shop)
+    assert over.code == 0, over.err
+    pd.testing.assert_frame_equal(
+        dataset.read(shop / "local").to_pandas(), dataset.read(shop / "on-spark").to_pandas(), check_exact=True
+    )
