@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from features.errors import BadInput
 from features.log import EventLog
 from features.spark_output import Target
 from features.spark_session import open_session
@@ -17,23 +16,22 @@ from models.tiers import TierRule
 from serving.spark import ScoredOnSpark, score_on_spark
 
 
-def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: bool) -> steps.Scored:
+def score(session: Session, *, cutoff: datetime | None, to: Target | None, keep: bool) -> steps.Scored:
     """Score the population on Spark, as the run that is served from now on (`keep`) and as a folder of Parquet files.
 
     Raises `BadInput` when the folder is taken, and `Busy` when another process scores.
     """
-    if steps.language(session) != "en":
-        raise BadInput("[score] language is zh; on Spark reasons are told in English so far. Use --engine local.")
+    steps.language(session)  # before Java is started, as below
     if to is not None:
-        Target(to).check()  # before Java is started
+        to.check()
     with session.folder.alone("scoring", now=session.now):
         if to is not None:
-            return _score(session, to, cutoff=cutoff, keep=keep, file=to)
+            return _score(session, to, cutoff=cutoff, keep=keep, file=to.folder)
         with tempfile.TemporaryDirectory(prefix=".scoring-", dir=session.folder.root) as aside:
-            return _score(session, Path(aside) / "scores", cutoff=cutoff, keep=keep, file=None)
+            return _score(session, Target(Path(aside) / "scores"), cutoff=cutoff, keep=keep, file=None)
 
 
-def _score(session: Session, folder: Path, *, cutoff: datetime | None, keep: bool, file: Path | None) -> steps.Scored:
+def _score(session: Session, target: Target, *, cutoff: datetime | None, keep: bool, file: Path | None) -> steps.Scored:
     log = EventLog.open(session.folder.events)
     rule = TierRule(high=session.settings.score.high, medium=session.settings.score.medium)
     with session.progress.stage("Loading the champion"):
@@ -47,12 +45,12 @@ def _score(session: Session, folder: Path, *, cutoff: datetime | None, keep: boo
     ):
         scored = score_on_spark(
             log,
-            champion.folder,
+            champion,
             cutoff=moment,
-            model_version=champion.version,
-            target=Target(folder),
+            target=target,
             session=spark,
             tiers=rule,
+            language=steps.language(session),
             on_progress=lambda what, done, of: report(done, of, what),
         )
     with session.progress.stage("Writing the scores"):

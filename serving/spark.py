@@ -24,7 +24,8 @@ from features.spark_work import Work, work_of
 from features.windows import iso
 from models import bundle as bundles
 from models.bundle import Bundle
-from models.reasons import Reason, explain
+from models.reasons import Language, Reason, explain
+from models.registry import Champion
 from models.tiers import TierRule, percentiles
 from serving.scoring import CHUNK_USERS, DEFAULT_TIERS, check_fingerprint, known_users, run_facts
 from serving.store.records import RunFacts, Score
@@ -84,48 +85,49 @@ class ScoredOnSpark:
 
 def score_on_spark(
     log: EventLog,
-    bundle: Path,
+    model: Champion,
     *,
     cutoff: datetime,
-    model_version: str,
     target: Target,
     session: "SparkSession",
     tiers: TierRule = DEFAULT_TIERS,
+    language: Language = "en",
     on_progress: OnProgress | None = None,
 ) -> ScoredOnSpark:
     """Score and explain everybody active in the look-back, as `score_population` does, into a folder or Delta table.
 
-    `bundle` is the model's folder; executors read it under the same path. Percentiles and tiers are exact: the driver
-    holds the margins of all, eight bytes a user, and about forty while it ranks them. Raises `NotReady` when nobody
-    was active, `Damaged` when the bundle is not whole or an executor finds another one; then the target is as it was.
+    Executors read the model's folder under the same path. `language` is that of the reasons' sentences. Percentiles
+    and tiers are exact: the driver holds the margins of all, eight bytes a user, and about forty while it ranks them.
+    Raises `NotReady` when nobody was active, `Damaged` when the bundle is not whole or an executor finds another one;
+    then the target is as it was.
     """
     target.check()
-    loaded, sums = bundles.load(bundle), _sums(bundle)
+    loaded, sums = bundles.load(model.folder), _sums(model.folder)
     check_fingerprint(loaded)
     population = loaded.definition.population
     work = Work.on(log, loaded.features, cutoffs=[cutoff], population=population, as_known=loaded.as_known)
-    facts = run_facts(loaded, cutoff=cutoff, model_version=model_version)
     told = _silent if on_progress is None else on_progress
     with target.draft() as draft:
         work = with_edges(work, session, draft, on_progress=on_progress)
-        task = partial(_write, work.to_text(), str(bundle.absolute()), sums, str(draft))
+        facts = run_facts(loaded, cutoff=cutoff, model_version=model.version, fifths=work.fifths_at(cutoff))
+        task = partial(_write, work.to_text(), str(model.folder.absolute()), sums, str(draft), language)
         found = write_parts(session, task, work.buckets, draft, told=partial(told, "scoring users"))
         margins = [_column(draft / part.name, "margin") for part in found]
         _check_anybody(margins, loaded, cutoff=cutoff)
         parts, outsiders = _ranked(draft, found, margins, tiers=tiers, facts=facts, told=partial(told, "ranking users"))
-        described = {"model_version": model_version, "definition": facts.definition_id, "log_version": str(log.version)}
+        described = {"model_version": model.version, "definition": facts.definition_id, "log_version": str(log.version)}
         target.publish(draft, parts, schema=SCORE_SCHEMA, facts=described)
     files = tuple(target.folder / part.name for part in parts)
     return ScoredOnSpark(facts, files, sum(part.rows for part in parts), outsiders)
 
 
-def _write(work: str, bundle: str, sums: str, draft: str, bucket: int) -> Batches:
+def _write(work: str, bundle: str, sums: str, draft: str, language: Language, bucket: int) -> Batches:
     """The task: what the users of a bucket have at stake, and who else is known."""
     told, loaded = work_of(work), _bundle(bundle, sums)
     events = told.read(bucket)
     people = told.snapshots(events)
     outside = sorted(known_users(events, cutoff=told.cutoffs[0], as_known=told.as_known) - set(people.users))
-    tables = [_judged(loaded, people), pa.table({"user_id": pa.array(outside, pa.string())})]
+    tables = [_judged(loaded, people, language=language), pa.table({"user_id": pa.array(outside, pa.string())})]
     rows = pa.concat_tables(tables, promote_options="default").cast(_MARGINS)
     yield from written(write_part(rows, Path(draft), bucket=bucket))
 
@@ -148,15 +150,17 @@ def _sums(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _judged(bundle: Bundle, people: Snapshots) -> pa.Table:
-    pieces = [_judged_chunk(bundle, people, start=start) for start in range(0, len(people), CHUNK_USERS)]
+def _judged(bundle: Bundle, people: Snapshots, *, language: Language) -> pa.Table:
+    starts = range(0, len(people), CHUNK_USERS)
+    pieces = [_judged_chunk(bundle, people, start=start, language=language) for start in starts]
     return pa.concat_tables([_MARGINS.empty_table(), *pieces])
 
 
-def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int) -> pa.Table:
+def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int, language: Language) -> pa.Table:
     rows = slice(start, start + CHUNK_USERS)
     matrix = people.matrix[rows]
-    reasons = [[_plain(reason) for reason in each] for each in explain(bundle.model, bundle.features, matrix)]
+    found = explain(bundle.model, bundle.features, matrix, language=language)
+    reasons = [[_plain(reason) for reason in each] for each in found]
     columns = [people.users[rows], bundle.model.margin(matrix), bundle.model.predict_proba(matrix)[:, 1], reasons]
     return pa.table([pa.array(c, field.type) for c, field in zip(columns, _MARGINS, strict=True)], schema=_MARGINS)
 

@@ -30,9 +30,14 @@ Example:
     show_default=True,
     help="Where to compute; Spark needs the extra `spark`.",
 )
+@click.option(
+    "--overwrite", is_flag=True, help="Replace the folder that Spark wrote before; a file is replaced anyway."
+)
 @click.option("--run/--no-run", "keep", default=True, help="Serve these scores from now on, or only write the file.")
 @takes("data", "score", "compute", "store", "mlflow")
-def command(session: Session, *, cutoff: datetime | None, to: Path | None, engine: str, keep: bool) -> None:
+def command(
+    session: Session, *, cutoff: datetime | None, to: Path | None, engine: str, overwrite: bool, keep: bool
+) -> None:
     """Score everybody in the population with the champion; readers see all of the run or nothing of it.
 
     The file has user_id, churn_probability, percentile, tier, reasons, cutoff, horizon and model version.
@@ -43,9 +48,11 @@ def command(session: Session, *, cutoff: datetime | None, to: Path | None, engin
     if to is None and not keep:
         raise click.UsageError("--no-run without --to would leave nothing; name a file.")
     if engine == "spark":
+        from features.spark_output import Target  # noqa: PLC0415 as above
         from holdfast import spark_steps  # noqa: PLC0415 an extra
 
-        done = spark_steps.score(session, cutoff=cutoff, to=to, keep=keep)
+        target = None if to is None else Target(to, overwrite=overwrite)
+        done = spark_steps.score(session, cutoff=cutoff, to=target, keep=keep)
     else:
         if to is not None:
             tables.check_name(to)

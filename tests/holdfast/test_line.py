@@ -18,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pytest
 
 from holdfast.failures import run
@@ -26,6 +27,12 @@ from tests.said import Said
 USERS = 240
 DAYS = 240
 SMALL = ["--max-cutoffs", "6", "--trees", "20", "--replicates", "20", "--horizon", "14d", "--look-back", "28d"]
+TALKATIVE = """
+from holdfast import progress
+progress.QUIET_SECONDS = 0  # stages are told as soon as they begin
+from holdfast.__main__ import main
+main()
+"""
 
 
 def spawn(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
@@ -131,23 +138,39 @@ def test_reasons_can_be_told_in_chinese(shop: Path) -> None:
     (shop / "zh.csv").unlink()
     wrong = here("score", "--language", "de", folder=shop)
     assert (wrong.code, "expected en or zh" in wrong.err) == (3, True)
-    assert here("score", "--engine", "spark", "--language", "zh", folder=shop).code == 3
 
 
 def test_spark_scores_as_the_machine_does(shop: Path) -> None:
     local = here("score", "--to", "local.parquet", "--no-run", "--json", folder=shop).document
-    spark = here("score", "--to", "on-spark", "--no-run", "--engine", "spark", "--json", folder=shop)
+    command = ["score", "--to", "on-spark", "--no-run", "--engine", "spark", "--language", "zh", "--json"]
+    spark = here(*command, folder=shop)
+    written = json.dumps(ds.dataset(shop / "on-spark").to_table()["reasons"].to_pylist(), ensure_ascii=False)
     shutil.rmtree(shop / "on-spark", ignore_errors=True)
     (shop / "local.parquet").unlink()
     assert spark.code == 0, spark.err
     same = ("users", "outside_population", "tiers", "cutoff", "model_version")
     assert {name: spark.document[name] for name in same} == {name: local[name] for name in same}
+    assert "天" in written
     assert spark.document["mean_churn_probability"] == pytest.approx(local["mean_churn_probability"])
 
 
 def test_the_features_of_the_champion_can_be_compared(shop: Path) -> None:
     found = here("features", "diff", "champion", "standard", "--json", folder=shop).document
     assert found["same_meaning"] is True
+
+
+def test_the_features_of_a_model_that_does_not_serve_are_found_by_its_number(shop: Path) -> None:
+    (shop / "mine.py").write_text(
+        "from features.language import events, feature_set\n"
+        'MINE = feature_set(seen=events().days_since_last().says("last seen {:.0f} days ago"))\n'
+    )
+    found = here("features", "diff", "1", "mine.py", "--json", folder=shop).document
+    (shop / "mine.py").unlink()
+    assert (found["before"]["features"] > 20, found["after"]["features"]) == (True, 1)
+    assert here("features", "diff", "1", "champion", "--json", folder=shop).document["same_meaning"] is True
+    unknown = here("features", "diff", "1", "99", folder=shop)
+    assert unknown.code == 3
+    assert "there is no version 99 of holdfast; expected one of 1" in unknown.err
 
 
 def test_the_dictionary_has_shares(shop: Path) -> None:
@@ -218,17 +241,18 @@ def test_two_trainings_at_once_are_told_apart(shop: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["train", "--no-promote", *SMALL], ["score"]])
-def test_an_interrupt_leaves_everything_as_it_was(shop: Path, command: list[str]) -> None:
+def test_an_interrupt_leaves_everything_as_it_was(shop: Path, tmp_path: Path, command: list[str]) -> None:
     before = here("at-risk", "--json", folder=shop).document
-    started = spawn(*command, folder=shop)
-    work = {"train": "training", "score": "scoring"}[command[0]]
-    wait_for((shop / "holdfast-data" / "locks" / f"{work}.json").exists)
-    time.sleep(0.5)
-    started.send_signal(signal.SIGINT)
-    said = finish(started)
-    assert said.code == 130
-    assert said.err.strip().endswith("interrupted; nothing was lost, run the same command again")
-    assert "Traceback" not in said.err
+    stage = {"train": "Learning and testing", "score": "Scoring everybody"}[command[0]]
+    told = tmp_path / "stderr"
+    with told.open("w") as stderr:
+        started = subprocess.Popen([sys.executable, "-P", "-c", TALKATIVE, *command], cwd=shop, stderr=stderr)
+        wait_for(lambda: stage in told.read_text())
+        started.send_signal(signal.SIGINT)
+        assert started.wait(timeout=120) == 130
+    said = told.read_text()
+    assert said.strip().endswith("interrupted; nothing was lost, run the same command again")
+    assert "Traceback" not in said
     assert here("at-risk", "--json", folder=shop).document == before
     assert here(*command, folder=shop).code in {0, 1}
 

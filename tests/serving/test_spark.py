@@ -24,6 +24,7 @@ from models import bundle as bundles
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
+from models.registry import Champion
 from models.tiers import TierRule
 from serving.scoring import score_population
 from serving.spark import SCORE_SCHEMA, score_on_spark
@@ -72,7 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     log = EventLog.create(folder / "events", buckets=4)
     log.append([_history()], source="test")
     features = feature_set(
-        silence=events().days_since_last().says("last seen {:.0f} days ago", family="recency"),
+        silence=events().days_since_last().says("last seen {:.0f} days ago", zh="{:.0f} 天前来过", family="recency"),
         purchases_28d=events("purchase").count(last=days(28)).says("{:.0f} purchases", family="frequency"),
         spend_28d=events("purchase").total(last=days(28)).says("spent {:.0f}", family="money"),
         spend_fifth=events("purchase").total(last=days(28)).fifth_of_population().says("fifth {:.0f}", family="rank"),
@@ -94,9 +95,8 @@ def test_scores_from_spark_are_those_of_the_local_batch(
     told: list[tuple[str, int, int]] = []
     scored = score_on_spark(
         shop.log,
-        shop.folder,
+        Champion("3", shop.folder),
         cutoff=CUTOFF,
-        model_version="3",
         target=Target(tmp_path / "scores"),
         session=session,
         tiers=TIERS,
@@ -114,14 +114,26 @@ def test_scores_from_spark_are_those_of_the_local_batch(
     assert empty_store.score("emil") is Absence.OUTSIDE
 
 
+def test_reasons_in_chinese_are_those_of_the_local_batch(shop: Shop, session: "SparkSession", tmp_path: Path) -> None:
+    local = score_population(shop.log, shop.bundle, cutoff=CUTOFF, model_version="3", language="zh")
+    scored = score_on_spark(
+        shop.log,
+        Champion("3", shop.folder),
+        cutoff=CUTOFF,
+        target=Target(tmp_path / "scores"),
+        session=session,
+        language="zh",
+    )
+    assert list(scored.scores()) == list(local.scores())
+    assert any("天前来过" in reason.sentence for score in scored.scores() for reason in score.reasons)
+
+
 def test_scores_can_be_a_delta_table_that_the_next_night_replaces(
     shop: Shop, session: "SparkSession", tmp_path: Path
 ) -> None:
     for version in ("3", "4"):
         target = Target(tmp_path / "scores", "delta", overwrite=True)
-        scored = score_on_spark(
-            shop.log, shop.folder, cutoff=CUTOFF, model_version=version, target=target, session=session
-        )
+        scored = score_on_spark(shop.log, Champion(version, shop.folder), cutoff=CUTOFF, target=target, session=session)
     table = DeltaTable(tmp_path / "scores").to_pyarrow_table()
     assert set(table["model_version"].to_pylist()) == {"4"}
     assert sorted(table["user_id"].to_pylist()) == sorted(score.user_id for score in scored.scores())
@@ -132,7 +144,7 @@ def test_nobody_to_score_and_a_taken_target_are_refused_and_leave_nothing(
 ) -> None:
     def score(cutoff: str) -> None:
         target = Target(tmp_path / "scores")
-        score_on_spark(shop.log, shop.folder, cutoff=utc(cutoff), model_version="3", target=target, session=session)
+        score_on_spark(shop.log, Champion("3", shop.folder), cutoff=utc(cutoff), target=target, session=session)
 
     with pytest.raises(NotReady, match="nobody was active in the 30 days before 2024-01-01"):
         score("2024-01-01")
@@ -146,9 +158,8 @@ def test_a_bundle_that_only_the_driver_has_is_refused(shop: Shop, session: "Spar
     with pytest.raises(NotReady, match="there is no model bundle in"):
         score_on_spark(
             shop.log,
-            tmp_path / "nothing",
+            Champion("3", tmp_path / "nothing"),
             cutoff=CUTOFF,
-            model_version="3",
             target=Target(tmp_path / "scores"),
             session=session,
         )
