@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,15 +34,19 @@ class Feature:
     def says(self, value: float, language: str = "en") -> str:
         """The sentence with the user's own value in it, in `en` or `zh`; in English where there is no other.
 
+        An `(s)` behind an English word is an s, but not after 1.
+
         >>> from features.language import events, feature_set
-        >>> feature_set(seen=events().days_since_last().says("last seen {:.0f} days ago"))["seen"].says(3.2)
-        'last seen 3 days ago'
+        >>> seen = feature_set(seen=events().days_since_last().says("last seen {:.0f} day(s) ago"))["seen"]
+        >>> seen.says(3.2), seen.says(1.4)
+        ('last seen 3 days ago', 'last seen 1 day ago')
         """
         if math.isnan(value):
             missing = self.missing_zh if language == "zh" and self.missing_zh else self.missing
             return missing or f"nothing yet for {self.name.replace('_', ' ')}"
-        shown = self.categories[int(value)] if self.categories else value + 0.0  # + 0.0 turns a negative zero into zero
-        return self._sentence(language).format(shown)
+        if language == "zh" and self.sentence_zh:
+            return self.sentence_zh.format(self._shown(value))
+        return _in_number(self.sentence, value).format(self._shown(value))
 
     @property
     def pattern(self) -> str:
@@ -74,8 +79,8 @@ class Feature:
         spans = [_window(tally) for tally in tallies(self.expression)]
         return None if None in spans else max((span for span in spans if span is not None), default=0)
 
-    def _sentence(self, language: str) -> str:
-        return self.sentence_zh if language == "zh" and self.sentence_zh else self.sentence
+    def _shown(self, value: float) -> str | float:
+        return self.categories[int(value)] if self.categories else value + 0.0  # + 0.0 turns a negative zero into zero
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,6 +154,7 @@ class FeatureSet:
         return built
 
 
+_PLURAL = re.compile(r"“[^”]*”|(?<=\w)\(s\)")
 _TEXTS = ("name", "sentence", "missing", "family", "unit", "sentence_zh", "missing_zh")
 
 
@@ -160,8 +166,15 @@ def _feature_from_json(entry: dict[str, Any]) -> Feature:  # Any: JSON
     return Feature(expression=from_json(entry["expression"]), **{name: entry[name] for name in _TEXTS})
 
 
+def _in_number(sentence: str, value: float) -> str:
+    """The English sentence with each `(s)` as it is beside the value; what stands between quotation marks is a name."""
+    specs = [spec for _, _, spec, _ in Formatter().parse(sentence) if spec]
+    ending = "" if any(format(value, spec).lstrip("+-") == "1" for spec in specs) else "s"
+    return _PLURAL.sub(lambda found: ending if found[0] == "(s)" else found[0], sentence)
+
+
 def _pattern(sentence: str) -> str:
-    pieces = Formatter().parse(sentence)
+    pieces = Formatter().parse(_in_number(sentence, math.nan))
     return "".join(
         literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
     )

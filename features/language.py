@@ -2,7 +2,7 @@
 
     purchase = events("purchase")
     feature_set(
-        days_since_last_purchase=purchase.days_since_last().says("last purchase {:.0f} days ago"),
+        days_since_last_purchase=purchase.days_since_last().says("last purchase {:.0f} day(s) ago"),
         purchases_change_28d=(purchase.count(last=days(28)) - purchase.count(last=days(28), ago=days(28))).says(
             "{:+.0f} purchases on the four weeks before"
         ),

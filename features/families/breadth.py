@@ -14,19 +14,22 @@ def columns(shape: Shape) -> list[Named]:
 def _of_kinds(shape: Shape) -> list[Named]:
     named: list[Named] = []
     for window in shape.some(MONTH, QUARTER, YEAR):
-        sentence, zh = f"did {{:.0f}} kinds of thing in the last {window} days", f"最近 {window} 天用过 {{:.0f}} 种行为"
+        sentence, zh = (
+            f"did {{:.0f}} kind(s) of thing in the last {window} days",
+            f"最近 {window} 天用过 {{:.0f}} 种行为",
+        )
         named.append((f"kinds_{window}d", shape.deeds.distinct(last=span(window)).says(sentence, zh=zh)))
     named.append(
-        ("kinds_ever", shape.deeds.distinct().says("has done {:.0f} kinds of thing", zh="累计用过 {:.0f} 种行为"))
+        ("kinds_ever", shape.deeds.distinct().says("has done {:.0f} kind(s) of thing", zh="累计用过 {:.0f} 种行为"))
     )
     for window in shape.some(MONTH, QUARTER):
         new, lost = shape.deeds.new(last=span(window)), shape.deeds.lost(last=span(window))
         sentence, zh = (
-            f"took up {{:.0f}} new kinds of thing in the last {window} days",
+            f"took up {{:.0f}} new kind(s) of thing in the last {window} days",
             f"最近 {window} 天新用了 {{:.0f}} 种行为",
         )
         named.append((f"new_kinds_{window}d", new.says(sentence, zh=zh)))
-        sentence = f"{{:.0f}} kinds of thing not done any more in the last {window} days"
+        sentence = f"{{:.0f}} kind(s) of thing not done any more in the last {window} days"
         zh = f"有 {{:.0f}} 种行为最近 {window} 天不再出现"
         named.append((f"lost_kinds_{window}d", lost.says(sentence, zh=zh)))
     window = shape.some(QUARTER)[-1]

@@ -22,17 +22,22 @@ def _gaps(shape: Shape) -> list[tuple[str, Expression, str, str]]:
         (
             "median_gap_days",
             alive.gap_quantile(0.5),
-            "half of the pauses were no longer than {:.0f} days",
+            "half of the pauses were no longer than {:.0f} day(s)",
             "有一半的间隔不超过 {:.0f} 天",
         ),
         (
             "long_gap_days",
             alive.gap_quantile(0.9),
-            "nine in ten pauses were no longer than {:.0f} days",
+            "nine in ten pauses were no longer than {:.0f} day(s)",
             "九成的间隔不超过 {:.0f} 天",
         ),
-        ("longest_gap_days", alive.longest_gap(), "the longest pause so far was {:.0f} days", "最长一次间隔 {:.0f} 天"),
-        ("newest_gap_days", newest, "{:.0f} days between the two newest active days", "最近两次活跃相隔 {:.0f} 天"),
+        (
+            "longest_gap_days",
+            alive.longest_gap(),
+            "the longest pause so far was {:.0f} day(s)",
+            "最长一次间隔 {:.0f} 天",
+        ),
+        ("newest_gap_days", newest, "{:.0f} day(s) between the two newest active days", "最近两次活跃相隔 {:.0f} 天"),
         (
             "newest_gap_to_mean",
             newest / gap,
@@ -117,15 +122,15 @@ def _streaks(shape: Shape) -> list[Named]:
     named = [
         (
             "current_streak_days",
-            alive.current_streak().says("active {:.0f} days in a row up to now", zh="到现在已连续活跃 {:.0f} 天"),
+            alive.current_streak().says("active {:.0f} day(s) in a row up to now", zh="到现在已连续活跃 {:.0f} 天"),
         ),
         (
             "longest_streak_days",
-            alive.longest_streak().says("at best active {:.0f} days in a row", zh="最长连续活跃 {:.0f} 天"),
+            alive.longest_streak().says("at best active {:.0f} day(s) in a row", zh="最长连续活跃 {:.0f} 天"),
         ),
         (
             "current_streak_weeks",
-            alive.week_streak().says("active {:.0f} weeks in a row up to now", zh="到现在已连续 {:.0f} 周活跃"),
+            alive.week_streak().says("active {:.0f} week(s) in a row up to now", zh="到现在已连续 {:.0f} 周活跃"),
         ),
     ]
     if shape.history_days > _ENOUGH_WEEKS * 7:

@@ -37,12 +37,12 @@ def _last_year(shape: Shape) -> list[Named]:
     named = [
         (
             "events_last_year_28d",
-            alive.count(last=month, ago=then).says(f"{{:.0f}} events {when}", zh=f"{when_zh}有 {{:.0f}} 次活动"),
+            alive.count(last=month, ago=then).says(f"{{:.0f}} event(s) {when}", zh=f"{when_zh}有 {{:.0f}} 次活动"),
         ),
         (
             "active_days_last_year_28d",
             alive.active_days(last=month, ago=then).says(
-                f"active on {{:.0f}} days {when}", zh=f"{when_zh}活跃 {{:.0f}} 天"
+                f"active on {{:.0f}} day(s) {when}", zh=f"{when_zh}活跃 {{:.0f}} 天"
             ),
         ),
         (

@@ -22,7 +22,9 @@ def _by_window(shape: Shape) -> list[Named]:
         last, last_zh = (
             (f"the last {window} days", f"最近 {window} 天") if window > 1 else ("the last day", "最近 1 天")
         )
-        named.append((f"events_{window}d", count.says(f"{{:.0f}} events in {last}", zh=f"{last_zh}有 {{:.0f}} 次活动")))
+        named.append(
+            (f"events_{window}d", count.says(f"{{:.0f}} event(s) in {last}", zh=f"{last_zh}有 {{:.0f}} 次活动"))
+        )
         if window > 1:  # of one day it would be the sign of the count
             sentence = f"active on {{:.0f}} of {last}"
             named.append((f"active_days_{window}d", active.says(sentence, zh=f"{last_zh}里有 {{:.0f}} 天活跃")))
@@ -33,8 +35,8 @@ def _in_all(shape: Shape) -> list[Named]:
     alive = shape.activity
     rate = alive.active_days() * 7 / (alive.days_since_first() + 7)  # + 7 keeps a first day from looking like a habit
     return [
-        ("events_ever", alive.count().says("{:.0f} events in all", zh="累计 {:.0f} 次活动")),
-        ("active_days_ever", alive.active_days().says("active on {:.0f} days in all", zh="累计活跃 {:.0f} 天")),
+        ("events_ever", alive.count().says("{:.0f} event(s) in all", zh="累计 {:.0f} 次活动")),
+        ("active_days_ever", alive.active_days().says("active on {:.0f} day(s) in all", zh="累计活跃 {:.0f} 天")),
         (
             "active_days_per_week_ever",
             rate.says(
@@ -102,7 +104,7 @@ def _of_kind(kind: Kind, shape: Shape) -> list[Named]:
             (
                 f"{kind.slug}_{window}d",
                 chosen.count(last=span(window)).says(
-                    f"{{:.0f}} {label} events in the last {window} days", zh=f"最近 {window} 天有 {{:.0f}} 次{label}"
+                    f"{{:.0f}} {label} event(s) in the last {window} days", zh=f"最近 {window} 天有 {{:.0f}} 次{label}"
                 ),
             )
             for window in shape.some(7, MONTH, QUARTER, YEAR)
@@ -127,7 +129,7 @@ def _rarer(shape: Shape) -> list[Named]:
     named: list[Named] = []
     for window in shape.some(MONTH, shape.longest):
         rest = shape.deeds.count(last=span(window)) - shape.told.count(last=span(window))
-        sentence, zh = f"{{:.0f}} rarer events in the last {window} days", f"最近 {window} 天有 {{:.0f}} 次少见的行为"
+        sentence, zh = f"{{:.0f}} rarer event(s) in the last {window} days", f"最近 {window} 天有 {{:.0f}} 次少见的行为"
         named.append((f"rarer_kinds_{window}d", rest.says(sentence, zh=zh)))
     rest = shape.deeds.count() - shape.told.count()
-    return [*named, ("rarer_kinds_ever", rest.says("{:.0f} rarer events in all", zh="累计 {:.0f} 次少见的行为"))]
+    return [*named, ("rarer_kinds_ever", rest.says("{:.0f} rarer event(s) in all", zh="累计 {:.0f} 次少见的行为"))]

@@ -12,11 +12,11 @@ def columns(shape: Shape) -> list[Named]:
     first, last = alive.days_since_first(), alive.days_since_last()
     weeks = (first / 7).at_most(52).no_less_than(1)
     named = [
-        ("days_since_first_event", first.says("first seen {:.0f} days ago", zh="首次活跃在 {:.0f} 天前", **_NEVER)),
+        ("days_since_first_event", first.says("first seen {:.0f} day(s) ago", zh="首次活跃在 {:.0f} 天前", **_NEVER)),
         (
             "tenure_days",
             (first - last).says(
-                "{:.0f} days from the first event to the newest", zh="从首次到最近一次活跃历时 {:.0f} 天", **_NEVER
+                "{:.0f} day(s) from the first event to the newest", zh="从首次到最近一次活跃历时 {:.0f} 天", **_NEVER
             ),
         ),
         (
@@ -38,16 +38,16 @@ def _beginning(shape: Shape) -> list[Named]:
     then = alive.early_count(first=span(MONTH))
     now = alive.count(last=span(MONTH))
     named = [
-        ("first_week_events", alive.early_count().says("{:.0f} events in the first week", zh="首周有 {:.0f} 次活动")),
+        ("first_week_events", alive.early_count().says("{:.0f} event(s) in the first week", zh="首周有 {:.0f} 次活动")),
         (
             "first_week_active_days",
-            alive.early_active_days().says("active on {:.0f} days of the first week", zh="首周活跃 {:.0f} 天"),
+            alive.early_active_days().says("active on {:.0f} day(s) of the first week", zh="首周活跃 {:.0f} 天"),
         ),
-        ("first_month_events", then.says("{:.0f} events in the first four weeks", zh="前四周有 {:.0f} 次活动")),
+        ("first_month_events", then.says("{:.0f} event(s) in the first four weeks", zh="前四周有 {:.0f} 次活动")),
         (
             "first_month_active_days",
             alive.early_active_days(first=span(MONTH)).says(
-                "active on {:.0f} days of the first four weeks", zh="前四周活跃 {:.0f} 天"
+                "active on {:.0f} day(s) of the first four weeks", zh="前四周活跃 {:.0f} 天"
             ),
         ),
     ]

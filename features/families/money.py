@@ -105,7 +105,7 @@ def _returned(shape: Shape, money: Money) -> list[Named]:
         )
         named.append(("returned_share_ever" if window is None else f"returned_share_{window}d", told))
     since = first.days_since_last().says(
-        "last return {:.0f} days ago",
+        "last return {:.0f} day(s) ago",
         zh="最近一次退货或退款在 {:.0f} 天前",
         missing="no return so far",
         missing_zh="至今没有退货或退款",
@@ -140,7 +140,7 @@ def _large(shape: Shape, money: Money) -> list[Named]:
         (
             "days_since_last_large_amount",
             money.large.days_since_last().says(
-                f"last purchase of {amount} or more {{:.0f}} days ago",
+                f"last purchase of {amount} or more {{:.0f}} day(s) ago",
                 zh=f"最近一笔 {amount} 及以上的消费在 {{:.0f}} 天前",
                 missing=f"no purchase of {amount} or more so far",
                 missing_zh=f"至今没有 {amount} 及以上的消费",
@@ -149,7 +149,7 @@ def _large(shape: Shape, money: Money) -> list[Named]:
         (
             f"large_amounts_{window}d",
             money.large.count(last=span(window)).says(
-                f"{{:.0f}} purchases of {amount} or more in the last {window} days",
+                f"{{:.0f}} purchase(s) of {amount} or more in the last {window} days",
                 zh=f"最近 {window} 天有 {{:.0f}} 笔 {amount} 及以上的消费",
             ),
         ),

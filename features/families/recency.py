@@ -12,7 +12,7 @@ def columns(shape: Shape) -> list[Named]:
         (
             "days_since_last_event",
             last.says(
-                "last seen {:.0f} days ago",
+                "last seen {:.0f} day(s) ago",
                 zh="最近一次活跃在 {:.0f} 天前",
                 missing="never seen",
                 missing_zh="从未活跃过",
@@ -42,7 +42,7 @@ def columns(shape: Shape) -> list[Named]:
             (
                 f"days_since_last_{kind.slug}",
                 kind.chosen.days_since_last().says(
-                    f"last {kind.label} event {{:.0f}} days ago",
+                    f"last {kind.label} event {{:.0f}} day(s) ago",
                     zh=f"最近一次{kind.label}在 {{:.0f}} 天前",
                     missing=f"no {kind.label} event so far",
                     missing_zh=f"至今没有{kind.label}",

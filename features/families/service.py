@@ -13,16 +13,16 @@ def columns(shape: Shape) -> list[Named]:
         (
             "days_since_last_trouble",
             trouble.days_since_last().says(
-                "last trouble (complaint, ticket, error …) {:.0f} days ago",
+                "last trouble (complaint, ticket, error …) {:.0f} day(s) ago",
                 zh="最近一次服务问题（投诉、工单、报错等）在 {:.0f} 天前",
                 missing="no trouble so far",
                 missing_zh="至今没有服务问题",
             ),
         ),
-        ("troubles_ever", trouble.count().says("{:.0f} troubles in all", zh="累计 {:.0f} 次服务问题")),
+        ("troubles_ever", trouble.count().says("{:.0f} trouble(s) in all", zh="累计 {:.0f} 次服务问题")),
     ]
     for window in shape.some(7, MONTH, QUARTER, YEAR):
-        sentence, zh = f"{{:.0f}} troubles in the last {window} days", f"最近 {window} 天有 {{:.0f}} 次服务问题"
+        sentence, zh = f"{{:.0f}} trouble(s) in the last {window} days", f"最近 {window} 天有 {{:.0f}} 次服务问题"
         named.append((f"troubles_{window}d", trouble.count(last=span(window)).says(sentence, zh=zh)))
     return [*named, *_rates(shape), *_changes(shape)]
 
@@ -52,7 +52,7 @@ def _changes(shape: Shape) -> list[Named]:
         return named
     for window in shape.pairs(MONTH, QUARTER):
         change = shape.service.count(last=span(window)) - shape.service.count(last=span(window), ago=span(window))
-        sentence = f"{{:+.0f}} troubles in the last {window} days compared with the {window} before"
+        sentence = f"{{:+.0f}} trouble(s) in the last {window} days compared with the {window} before"
         zh = f"最近 {window} 天比之前 {window} 天的服务问题变化 {{:+.0f}} 次"
         named.append((f"trouble_change_{window}d", change.says(sentence, zh=zh)))
     return named

@@ -22,7 +22,7 @@ def _received(shape: Shape, sent: Selection) -> list[Named]:
         (
             "days_since_last_treatment",
             sent.days_since_last().says(
-                "last campaign, coupon or message received {:.0f} days ago",
+                "last campaign, coupon or message received {:.0f} day(s) ago",
                 zh="最近一次收到营销触达（活动、优惠券或消息）在 {:.0f} 天前",
                 missing="never received a campaign, coupon or message",
                 missing_zh="从未收到营销触达",
@@ -30,18 +30,19 @@ def _received(shape: Shape, sent: Selection) -> list[Named]:
         ),
         (
             "treatments_ever",
-            sent.count().says("{:.0f} campaigns, coupons or messages received in all", zh="累计收到 {:.0f} 次营销触达"),
+            sent.count().says(
+                "{:.0f} campaign(s), coupon(s) or message(s) received in all", zh="累计收到 {:.0f} 次营销触达"
+            ),
         ),
     ]
     for window in shape.some(7, MONTH, QUARTER, YEAR):
-        sentence = f"{{:.0f}} campaigns, coupons or messages received in the last {window} days"
+        sentence = f"{{:.0f}} campaign(s), coupon(s) or message(s) received in the last {window} days"
         told = sent.count(last=span(window)).says(sentence, zh=f"最近 {window} 天收到 {{:.0f}} 次营销触达")
         named.append((f"treatments_{window}d", told))
     for window in shape.pairs(MONTH):
         change = sent.count(last=span(window)) - sent.count(last=span(window), ago=span(window))
-        sentence = (
-            f"{{:+.0f}} campaigns, coupons or messages in the last {window} days compared with the {window} before"
-        )
+        against = f"in the last {window} days compared with the {window} before"
+        sentence = f"{{:+.0f}} campaign(s), coupon(s) or message(s) {against}"
         zh = f"最近 {window} 天比之前 {window} 天的营销触达变化 {{:+.0f}} 次"
         named.append((f"treatments_change_{window}d", change.says(sentence, zh=zh)))
     return named
@@ -52,7 +53,7 @@ def _redeemed(shape: Shape, used: Selection) -> list[Named]:
         (
             "days_since_last_redemption",
             used.days_since_last().says(
-                "last coupon or offer redeemed {:.0f} days ago",
+                "last coupon or offer redeemed {:.0f} day(s) ago",
                 zh="最近一次核销优惠在 {:.0f} 天前",
                 missing="never redeemed a coupon or offer",
                 missing_zh="从未核销过优惠",
@@ -60,12 +61,12 @@ def _redeemed(shape: Shape, used: Selection) -> list[Named]:
         ),
         (
             "redemptions_ever",
-            used.count().says("{:.0f} coupons or offers redeemed in all", zh="累计核销 {:.0f} 次优惠"),
+            used.count().says("{:.0f} coupon(s) or offer(s) redeemed in all", zh="累计核销 {:.0f} 次优惠"),
         ),
     ]
     for window in shape.some(MONTH, QUARTER, YEAR):
         sentence, zh = (
-            f"{{:.0f}} coupons or offers redeemed in the last {window} days",
+            f"{{:.0f}} coupon(s) or offer(s) redeemed in the last {window} days",
             f"最近 {window} 天核销 {{:.0f}} 次优惠",
         )
         named.append((f"redemptions_{window}d", used.count(last=span(window)).says(sentence, zh=zh)))
@@ -77,7 +78,7 @@ def _answered(shape: Shape, sent: Selection, used: Selection) -> list[Named]:
     named: list[Named] = []
     for window in shape.some(QUARTER, YEAR):
         ignored = (sent.count(last=span(window)) - used.count(last=span(window))).no_less_than(0)
-        sentence = f"{{:.0f}} campaigns, coupons or messages of the last {window} days not redeemed"
+        sentence = f"{{:.0f}} campaign(s), coupon(s) or message(s) of the last {window} days not redeemed"
         zh = f"最近 {window} 天收到的营销触达有 {{:.0f}} 次未核销"
         named.append((f"ignored_{window}d", ignored.says(sentence, zh=zh)))
     for stretch in (*shape.some(QUARTER), None):

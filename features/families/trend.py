@@ -28,10 +28,10 @@ def _changes(shape: Shape) -> list[Named]:
             f"最近 {window} 天比之前 {window} 天",
         )
         change = alive.active_days(**last) - alive.active_days(**before)
-        sentence, zh = f"{{:+.0f}} active days {against}", f"{against_zh}活跃天数变化 {{:+.0f}} 天"
+        sentence, zh = f"{{:+.0f}} active day(s) {against}", f"{against_zh}活跃天数变化 {{:+.0f}} 天"
         named.append((f"active_days_change_{window}d", change.says(sentence, zh=zh)))
         change = alive.count(**last) - alive.count(**before)
-        sentence, zh = f"{{:+.0f}} events {against}", f"{against_zh}活动次数变化 {{:+.0f}} 次"
+        sentence, zh = f"{{:+.0f}} event(s) {against}", f"{against_zh}活动次数变化 {{:+.0f}} 次"
         named.append((f"events_change_{window}d", change.says(sentence, zh=zh)))
         if shape.money is not None and window >= MONTH:
             change = shape.money.spend.total(**last) - shape.money.spend.total(**before)
@@ -78,12 +78,14 @@ def _peak(shape: Shape, weeks: int, name: str, name_zh: str) -> list[Named]:
     return [
         (
             f"peak_week_{weeks}w",
-            peak.says(f"{{:.0f}} events in the {name}'s busiest week", zh=f"{name_zh}里最活跃的一周有 {{:.0f}} 次活动"),
+            peak.says(
+                f"{{:.0f}} event(s) in the {name}'s busiest week", zh=f"{name_zh}里最活跃的一周有 {{:.0f}} 次活动"
+            ),
         ),
         (
             f"weeks_since_peak_{weeks}w",
             since.says(
-                f"the {name}'s busiest week was {{:.0f}} weeks ago",
+                f"the {name}'s busiest week was {{:.0f}} week(s) ago",
                 zh=f"{name_zh}里最活跃的一周在 {{:.0f}} 周前",
                 **none,
             ),
@@ -121,7 +123,7 @@ def _of_kind(kind: Kind, shape: Shape) -> list[Named]:
     named: list[Named] = []
     for window in shape.pairs(MONTH):
         change = kind.chosen.count(last=span(window)) - kind.chosen.count(last=span(window), ago=span(window))
-        sentence = f"{{:+.0f}} {kind.label} events in the last {window} days compared with the {window} before"
+        sentence = f"{{:+.0f}} {kind.label} event(s) in the last {window} days compared with the {window} before"
         zh = f"最近 {window} 天比之前 {window} 天的{kind.label}变化 {{:+.0f}} 次"
         named.append((f"{kind.slug}_change_{window}d", change.says(sentence, zh=zh)))
     return named

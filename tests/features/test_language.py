@@ -4,7 +4,7 @@ import pytest
 
 from features.errors import BadInput
 from features.expressions import Season
-from features.language import FeatureSet, events, feature_set, season
+from features.language import FeatureSet, events, feature_set, profile, season
 from features.plan import make_plan
 from features.snapshots import of_user
 from features.windows import days, utc
@@ -129,6 +129,23 @@ def test_a_feature_says_its_value_and_says_when_there_is_none():
     assert features["spent"].says(12.5) == "12.50 a purchase"
     assert features["spent"].says(math.nan) == "never bought"
     assert features["visits_7d"].says(2.0) == "visits 7d: 2"
+
+
+def test_one_is_said_in_the_singular_and_a_name_is_left_as_it_is():
+    features = feature_set(
+        visits=events().count().says("{:.0f} visit(s), “item(s)” among them", zh="来过 {:.0f} 次"),
+        change=events().count().says("{:+.0f} active day(s)"),
+        pause=events().mean_gap().says("{:.1f} day(s) (usually)"),
+        plan=profile("plan").among("box(es)", "jar(s)").says("on {} of plan(s)"),
+    )
+    assert [features["visits"].says(n) for n in (0, 1, 1.4, 2, 21)] == [
+        f"{n}, “item(s)” among them" for n in ("0 visits", "1 visit", "1 visit", "2 visits", "21 visits")
+    ]
+    assert [features["change"].says(n) for n in (-1, 1, -11)] == ["-1 active day", "+1 active day", "-11 active days"]
+    assert features["pause"].says(1.0) == "1.0 days (usually)"
+    assert features["plan"].says(1.0) == "on jar(s) of plans"
+    assert features["visits"].says(1.0, "zh") == "来过 1 次"
+    assert features["visits"].pattern == "N visits, “item(s)” among them"
 
 
 def test_a_negative_zero_is_said_as_zero():
