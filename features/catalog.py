@@ -1,8 +1,9 @@
 """The standard features: a catalogue that adapts to the kinds, values, properties and the length of a log.
 
 Kinds that enough users have get features of their own, the rest are pooled; windows are cut to the history; families
-that a log knows nothing about (no amounts, no complaints, no mailings) are left out. The outcome is an ordinary feature
-set, so the choice is frozen into its fingerprint.
+that a log knows nothing about (no amounts, no complaints, no mailings) are left out, and so are columns that would say
+the same of everybody (the hours of events that are only dated, prices where all are one price). The outcome is an
+ordinary feature set, so the choice is frozen into its fingerprint.
 """
 
 import math
@@ -11,7 +12,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from features.errors import BadInput
-from features.expressions import Described
+from features.expressions import Additive, Described, Expression, Latest, Tally, Window, tallies
 from features.families import (
     breadth,
     cadence,
@@ -61,6 +62,7 @@ LEAST_PRESENT = 0.2  # a property that fewer of the events have
 MOST_DISTINCT = 2000  # different texts of a property; more are ids or free text
 LEAST_REPEATED = 10  # events to a text on average; less often it is an id
 LEAST_COVERED = 0.5  # of the profiles, by the texts that get a category of their own
+_ALL_DAY = (0, 24)
 DISCOUNTS = (
     "discount",
     "discounts",
@@ -99,7 +101,7 @@ def standard(
     roles = assign(known, Roles(service, treatments, redemptions, returns), activity=activity)
     shape = _shape(summary, roles, activity=activity, timezone=timezone, properties=properties)
     named = (column for family, columns in FAMILIES.items() for column in of_family(family, columns(shape)))
-    return feature_set(**_named_once(named))
+    return feature_set(**_named_once((name, told) for name, told in named if _can_differ(told.expression, summary)))
 
 
 def kinds_kept(summary: LogSummary, *, besides: Collection[str] = ()) -> tuple[KindSummary, ...]:
@@ -164,7 +166,7 @@ def _money(summary: LogSummary, roles: Roles, *, activity: tuple[str, ...]) -> M
     if not bought:
         return None
     spend = events(*(kind.name for kind in bought[:MOST_NAMED]))
-    has_negative = any(kind.negative for kind in bought)
+    has_negative = 0 < sum(kind.negative for kind in bought) < sum(kind.valued for kind in bought)
     main = max(bought, key=lambda kind: kind.valued)
     least_large = float(f"{main.large or 0.0:.3g}")  # as exact as one says it
     discount = next((one.name for one in summary.properties if _is_discount(one)), None)
@@ -227,7 +229,34 @@ def _is_number(text: str) -> bool:
 
 
 def _has_values(kind: KindSummary) -> bool:
-    return kind.valued >= LEAST_VALUED * kind.events
+    return kind.valued >= LEAST_VALUED * kind.events and not kind.least == kind.most == 0
+
+
+def _can_differ(expression: Expression, summary: LogSummary) -> bool:
+    """Whether a column can say different things of different users, as far as the summary shows."""
+    told = tallies(expression)
+    return (summary.has_hours or not any(map(_reads_hours, told))) and not _is_one_price(told, summary)
+
+
+def _reads_hours(tally: Tally) -> bool:
+    return isinstance(tally, Window) and tally.during is not None and tally.during.hours != _ALL_DAY
+
+
+def _is_one_price(told: Sequence[Tally], summary: LogSummary) -> bool:
+    """Whether a mean, largest or newest value is told of events that all have the same."""
+    if not any(_is_price(tally) for tally in told) or any(tally.chosen.measure for tally in told):
+        return False
+    if not all(_is_price(tally) or (isinstance(tally, Window) and tally.what is Additive.TOTAL) for tally in told):
+        return False
+    chosen = [kind for kind in summary.kinds if any(tally.chosen.covers(kind.name) for tally in told)]
+    values = {value for kind in chosen for value in (kind.least, kind.most) if value is not None}
+    return len(values) == 1
+
+
+def _is_price(tally: Tally) -> bool:
+    if isinstance(tally, Latest):
+        return True
+    return isinstance(tally, Window) and tally.what in {Additive.VALUED, Additive.MAXIMUM}
 
 
 def _literal(text: str) -> str:

@@ -13,8 +13,9 @@ from features.kinds import is_reserved
 from features.property_counts import PropertyCounts, PropertySummary
 from features.reading import Entries
 from features.user_events import FloatArray, IntArray, KindArray, UserEvents
-from features.windows import ceil_second, from_microseconds
+from features.windows import are_dates, ceil_second, from_microseconds, times_of_day
 
+_HOURS = 3  # times of the day that are enough to see that events come at more than two
 _LARGE = 0.9  # the share of a kind's values that a large one is not below
 
 
@@ -28,6 +29,8 @@ class KindSummary:
     valued: int  # events that came with a value
     negative: int = 0  # events with a value below 0
     large: float | None = None  # about the 0.9 quantile of the values: the mean of the buckets' own
+    least: float | None = None  # of the values
+    most: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class LogSummary:
     kinds: tuple[KindSummary, ...]  # most used first
     properties: tuple[PropertySummary, ...] = ()  # of events, most used first
     profile_properties: tuple[PropertySummary, ...] = ()
+    has_hours: bool = True  # events come at different times of the day; without, they are only dated
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Tally:
     kinds: tuple[KindSummary, ...] = ()
     properties: PropertyCounts = field(default_factory=PropertyCounts)
     profile_properties: PropertyCounts = field(default_factory=PropertyCounts)
+    times_of_day: tuple[int, ...] = ()  # as `windows.times_of_day` gives them
 
 
 def summarise(buckets: Iterable[UserEvents]) -> LogSummary | None:
@@ -71,9 +76,10 @@ def tally(events: UserEvents, properties: Iterable[tuple[Entries, Entries]] = ()
     times = events.times if ordinary.all() else events.times[ordinary[events.kinds]]
     if not len(times):
         return Tally(properties=of_events, profile_properties=of_profiles)
-    columns = zip(events.kind_names, *counts.T.tolist(), _large_values(events), strict=True)
+    columns = zip(events.kind_names, *counts.T.tolist(), *zip(*_amounts(events), strict=True), strict=True)
     kinds = tuple(KindSummary(*each) for each in columns if not is_reserved(each[0]))
-    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles)
+    hours = times_of_day(times, most=_HOURS)
+    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles, hours)
 
 
 def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
@@ -95,6 +101,7 @@ def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
         kinds=_added_up(kind for each in found for kind in each.kinds),
         properties=properties.summaries(),
         profile_properties=profile_properties.summaries(),
+        has_hours=not are_dates({time for each in found for time in each.times_of_day}),
     )
 
 
@@ -120,19 +127,19 @@ def _counts(
     return counts, users
 
 
-def _large_values(events: UserEvents) -> list[float | None]:
-    """The 0.9 quantile of each kind's values, by nearest rank; none for a kind without values."""
+def _amounts(events: UserEvents) -> list[tuple[float, float, float] | tuple[None, None, None]]:
+    """The 0.9 quantile of each kind's values, by nearest rank, the least and the most; none for a kind without any."""
     valued = np.flatnonzero(~np.isnan(events.values))
     by_kind = valued[np.argsort(events.kinds[valued], kind="stable")]
     ends = np.cumsum(np.bincount(events.kinds[valued], minlength=len(events.kind_names)))
-    return [_large(values) for values in np.split(events.values[by_kind], ends[:-1])]
+    return [_amounts_of(values) for values in np.split(events.values[by_kind], ends[:-1])]
 
 
-def _large(values: FloatArray) -> float | None:
+def _amounts_of(values: FloatArray) -> tuple[float, float, float] | tuple[None, None, None]:
     if not len(values):
-        return None
+        return None, None, None
     rank = max(math.ceil(_LARGE * len(values)) - 1, 0)
-    return float(np.partition(values, rank)[rank])
+    return float(np.partition(values, rank)[rank]), float(values.min()), float(values.max())
 
 
 def _added_up(kinds: Iterable[KindSummary]) -> tuple[KindSummary, ...]:
@@ -153,4 +160,6 @@ def _sum(name: str, parts: list[KindSummary]) -> KindSummary:
         valued=valued,
         negative=sum(part.negative for part in parts),
         large=large / valued if valued else None,
+        least=min((part.least for part in parts if part.least is not None), default=None),
+        most=max((part.most for part in parts if part.most is not None), default=None),
     )

@@ -5,7 +5,7 @@ spans are `timedelta` at the edges. No other module adds or subtracts times.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features.errors import BadInput
 
 MICROSECONDS_PER_DAY = 86_400_000_000
+_CLOCK_CHANGE = 3_600_000_000  # microseconds that clocks are put forward and back
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_SPAN = 36_500  # whatever the unit, more is a slip
@@ -231,6 +232,32 @@ def shift(moment: datetime, span: timedelta) -> datetime:
     '2026-06-01T00:00:00Z'
     """
     return moment + span
+
+
+def times_of_day(instants: NDArray[np.int64], *, most: int) -> tuple[int, ...]:
+    """The different times of the UTC day, in microseconds; no more than `most` of them.
+
+    >>> times_of_day(np.array([5, 7 * MICROSECONDS_PER_DAY + 5, MICROSECONDS_PER_DAY]), most=9)
+    (0, 5)
+    """
+    for rows in (instants[:1000], instants):  # where there are many, the first rows show it
+        found = np.unique(rows % MICROSECONDS_PER_DAY)
+        if len(found) >= most:
+            break
+    return tuple(found[:most].tolist())
+
+
+def are_dates(times: Collection[int]) -> bool:
+    """Whether events at these times of the UTC day have a date and no hour: midnight, say, of some time zone.
+
+    That is one time, or two an hour apart, as midnight is in UTC where clocks are changed.
+
+    >>> hour = 3_600_000_000
+    >>> are_dates([22 * hour, 23 * hour]), are_dates([0, 23 * hour]), are_dates([0, 12 * hour])
+    (True, True, False)
+    """
+    apart = max(times) - min(times)
+    return len(times) <= 2 and min(apart, MICROSECONDS_PER_DAY - apart) <= _CLOCK_CHANGE  # noqa: PLR2004 - above
 
 
 def elapsed_days(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -199,6 +199,17 @@ def test_days_without_an_hour_count_as_days(zone: str, active: int, tmp_path: Pa
     assert ada["active_days_28d"] == active
     assert ada["median_gap_days"] == ada["longest_gap_days"] == 2
     assert ada["gap_spread_days"] == 0
+    assert "weekend_share_ever" in ada
+    assert not any(name.startswith(("night_share", "morning_share", "rhythm_change")) for name in ada)
+
+
+@pytest.mark.parametrize(("hour", "has_hours"), [("00", False), ("05", True)])
+def test_dates_in_a_zone_that_changes_its_clocks_are_no_hours(hour: str, has_hours: bool, tmp_path: Path) -> None:
+    rows = [(user, f"{when[:10]}T00:00:00", kind, value) for user, when, kind, value in shop()]
+    rows.append(("user00", f"2026-02-01T{hour}:00:00", "visit", ""))
+    shown = line(tmp_path, rows, mapping=Mapping(timezone="Europe/Berlin"))
+    assert shown.log.summary().has_hours is has_hours
+    assert ("night_share_ever" in shown.features.names) is has_hours
 
 
 def test_weekly_ticks_have_an_even_rhythm(tmp_path: Path) -> None:

@@ -133,8 +133,8 @@ def test_the_summary_counts_kinds_users_and_values(log: EventLog) -> None:
     assert (found.events, found.users) == (4, 3)
     assert (found.start, found.end) == (utc(FIRST_OF_MAY), utc("2026-05-03T12:00:01Z"))
     assert found.kinds == (
-        KindSummary("login", 3, 2, 1, large=2.0),
-        KindSummary("purchase", 1, 1, 1, large=12.5),
+        KindSummary("login", 3, 2, 1, large=2.0, least=2.0, most=2.0),
+        KindSummary("purchase", 1, 1, 1, large=12.5, least=12.5, most=12.5),
     )
 
 

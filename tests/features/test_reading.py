@@ -119,7 +119,7 @@ def test_a_bucket_of_several_row_groups_reads_as_one(tmp_path: Path) -> None:
 def test_the_summary_tells_returns_and_what_is_a_large_value(tmp_path: Path) -> None:
     log = EventLog.create(tmp_path / "events", buckets=1)
     log.append([rows(*(("ada", hour, "purchase", hour - 2.0, None, {}) for hour in range(10)))], source="may")
-    assert log.summary().kinds == (KindSummary("purchase", 10, 1, 10, negative=2, large=6.0),)
+    assert log.summary().kinds == (KindSummary("purchase", 10, 1, 10, negative=2, large=6.0, least=-2.0, most=7.0),)
 
 
 def test_the_summary_lists_properties_with_their_most_frequent_texts(log: EventLog) -> None:
