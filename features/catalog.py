@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from features.errors import BadInput
-from features.expressions import Additive, Described, Expression, Latest, Tally, Window, tallies
+from features.expressions import UTC, Additive, Clock, Described, Expression, Latest, Tally, Window, tallies
 from features.families import (
     breadth,
     cadence,
@@ -80,7 +80,7 @@ def standard(
     summary: LogSummary,
     *,
     activity: tuple[str, ...] = (),
-    timezone: str = "UTC",
+    clock: Clock = UTC,
     service: tuple[str, ...] = (),
     treatments: tuple[str, ...] = (),
     redemptions: tuple[str, ...] = (),
@@ -92,14 +92,14 @@ def standard(
     `activity` names the kinds that count as being alive (empty: all). Recency, cadence and trend are theirs:
     a mailing that the company sent does not make a silent user look awake. `service`, `treatments`, `redemptions` and
     `returns` name the kinds in these roles; one that is empty is recognised from common words in the kinds' names.
-    `properties` names those whose texts are counted (none: the ones worth it). Hours are by the clock of `timezone`.
+    `properties` names those whose texts are counted (none: the ones worth it). Hours are by the `clock`.
 
     Raises `BadInput` for a kind or property that the log has not got and for an unknown time zone.
     """
-    zone_named(timezone)
+    _check(clock, summary)
     known = [kind.name for kind in summary.kinds]
     roles = assign(known, Roles(service, treatments, redemptions, returns), activity=activity)
-    shape = _shape(summary, roles, activity=activity, timezone=timezone, properties=properties)
+    shape = _shape(summary, roles, activity=activity, clock=clock, properties=properties)
     named = (column for family, columns in FAMILIES.items() for column in of_family(family, columns(shape)))
     return feature_set(**_named_once((name, told) for name, told in named if _can_differ(told.expression, summary)))
 
@@ -121,8 +121,18 @@ def slug_of(kind: str) -> str:
     return plain if readable else f"kind_{zlib.crc32(kind.encode('utf-8', 'surrogatepass')):08x}"
 
 
+def _check(clock: Clock, summary: LogSummary) -> None:
+    zone_named(clock.timezone)
+    known = [each.name for each in summary.profile_properties]
+    if clock.told_by and clock.told_by not in known:
+        raise BadInput(
+            f"no profile has the property {clock.told_by!r} that is to name the user's time zone; "
+            f"expected one of {', '.join(map(repr, known)) or 'none: the log has no profiles'}."
+        )
+
+
 def _shape(
-    summary: LogSummary, roles: Roles, *, activity: tuple[str, ...], timezone: str, properties: tuple[str, ...] | None
+    summary: LogSummary, roles: Roles, *, activity: tuple[str, ...], clock: Clock, properties: tuple[str, ...] | None
 ) -> Shape:
     history = Interval(summary.start, summary.end).days
     deeds = [kind.name for kind in summary.kinds if kind.name not in roles.treatments]
@@ -133,7 +143,7 @@ def _shape(
     return Shape(
         windows=tuple(window for window in WINDOWS if window < history) or WINDOWS[:1],
         history_days=history,
-        timezone=timezone,
+        clock=clock,
         activity=events(*activity),
         deeds=(_events(deeds) if roles.treatments else None) or events(),
         has_several_kinds=len(deeds) > 1,

@@ -174,12 +174,23 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Clock:
+    """Whose hours are meant: those of a time zone, or of the one that the user's profile names where it names one."""
+
+    timezone: str = "UTC"
+    told_by: str = ""  # property of the profile
+
+
+UTC = Clock()
+
+
+@dataclass(frozen=True, slots=True)
 class Hours:
-    """Some hours of the week by the clock of a time zone; both ranges are half-open, Monday is 0."""
+    """Some hours of the week by a clock; both ranges are half-open, Monday is 0."""
 
     hours: tuple[int, int] = (0, 24)
     weekdays: tuple[int, int] = (0, 7)
-    timezone: str = "UTC"
+    clock: Clock = UTC
 
 
 @dataclass(frozen=True, slots=True)

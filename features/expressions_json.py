@@ -9,6 +9,7 @@ from features.expressions import (
     Arithmetic,
     Breadth,
     Chosen,
+    Clock,
     Constant,
     End,
     Expression,
@@ -69,7 +70,7 @@ def _tally_to_json(tally: Expression) -> list[Any]:  # Any: JSON
 def _tally_from_json(document: list[Any]) -> Expression:  # Any: JSON
     match document:
         case ["window", what, chosen, last, ago, during, half_life]:
-            hours = Hours(tuple(during[0]), tuple(during[1]), during[2]) if during else None
+            hours = Hours(tuple(during[0]), tuple(during[1]), Clock(*during[2])) if during else None
             return Window(Additive(what), _chosen_of(chosen), last, ago, hours, half_life)
         case ["age", end, chosen]:
             return Age(End(end), _chosen_of(chosen))
@@ -92,4 +93,4 @@ def _chosen_of(document: list[Any]) -> Chosen:  # Any: JSON
 
 
 def _hours(during: Hours) -> list[Any]:  # Any: JSON
-    return [list(during.hours), list(during.weekdays), during.timezone]
+    return [list(during.hours), list(during.weekdays), [during.clock.timezone, during.clock.told_by]]

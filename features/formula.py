@@ -53,7 +53,8 @@ def _tally(expression: Expression) -> str:
             said = [f"last={last}d"] * bool(last) + [f"ago={ago}d"] * bool(ago)
             said += [f"half_life={half_life}d"] * bool(half_life)
             if what is Additive.DURING and during is not None:
-                said += [f"hours={during.hours}, weekdays={during.weekdays}, timezone={during.timezone!r}"]
+                said += [f"hours={during.hours}, weekdays={during.weekdays}, timezone={during.clock.timezone!r}"]
+                said += [f"user_timezone={during.clock.told_by!r}"] * bool(during.clock.told_by)
             return f"{_events(chosen)}.{what.value}({', '.join(said)})"
         case Age(end, chosen):
             return f"{_events(chosen)}.days_since_{end.value}()"

@@ -15,7 +15,7 @@ from typing import Any
 
 import numba
 
-from features import expressions, kernel_breadth, kernel_days, kernel_tables, operators, plan
+from features import compiled, expressions, kernel_breadth, kernel_days, kernel_tables, operators, plan
 from features.kernel_breadth import fill_breadth
 from features.kernel_days import collect, fill_rows
 from features.kernel_tables import (
@@ -36,7 +36,7 @@ from features.kernel_tables import (
 
 _TYPES: Any = numba.types  # Any: Numba ships no types
 _WALK = _TYPES.void(_TYPES.float64[:, ::1], *[read_only(_TYPES.int64)] * 2, HAPPENED, ASKED)
-_MADE_OF = (expressions, kernel_breadth, kernel_days, kernel_tables, operators, plan)
+_MADE_OF = (compiled, expressions, kernel_breadth, kernel_days, kernel_tables, operators, plan)
 
 
 @part
@@ -62,7 +62,7 @@ def _linked(sources: int) -> Callable[[Numbers, Integers, Integers, Happened, As
         if sources == 0:
             return
         days = room_for_days(users, happened, asked)
-        slots = room_for_slots(happened, asked)
+        slots = room_for_slots(users, happened, asked)
         first = 0
         while first < len(users):
             user, phase = users[first], cutoffs[first] % DAY

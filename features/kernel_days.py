@@ -3,19 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from features.compiled import call_operator
+from features.compiled import call_operator, lent
 from features.expressions import Additive
 from features.kernel_tables import DAY, Asked, Days, Flags, Happened, Integers, Numbers, Seen, part, within
-from features.operators import ActiveDays
-from features.plan import ACTIVE_DAYS, ADDITIVES, BOUNDS, DAYS, EVER, HOURS, HOURS_PER_WEEK, VALUES
+from features.operators import MEMORY, ActiveDays
+from features.plan import ACTIVE_DAYS, ADDITIVES, BOUNDS, DAYS, EVER, HOURS, VALUES
 
 _COUNT = ADDITIVES.index(Additive.COUNT)
 _TOTAL = ADDITIVES.index(Additive.TOTAL)
 _VALUED = ADDITIVES.index(Additive.VALUED)
 _DURING = ADDITIVES.index(Additive.DURING)
 _DECAYED_COUNT = ADDITIVES.index(Additive.DECAYED_COUNT)
-_HOUR = DAY // 24
-_THURSDAY = 3 * 24  # 1970-01-01 was one, and Monday midnight is hour 0
 
 
 @part
@@ -40,24 +38,20 @@ def _keep_within(picked: Integers, visible: Integers, values: Numbers, least: fl
 
 @part
 def _count_hours(
-    time: int,
+    event: int,
+    first: int,
+    end: int,
     additives: Integers,
-    clocks: Integers,
     during: Numbers,
-    asked_masks: Flags,
-    ends: Integers,
-    starts: Integers,
-    offsets: Integers,
+    masks: Flags,
+    clocks: Integers,
+    hours: NDArray[np.uint8],
 ) -> None:
-    """Count an event in the hours that additives ask for, by the clocks of their zones."""
-    for a in range(len(additives)):
-        mask, clock = additives[a, 1], clocks[a]
+    """Count an event in the hours that the additives of a selection ask for."""
+    for additive in range(first, end):
+        mask = additives[additive, 1]
         if mask >= 0:
-            while clock + 1 < ends[mask + 1] and starts[clock + 1] <= time:
-                clock += 1
-            hour = ((time + offsets[clock]) // _HOUR + _THURSDAY) % HOURS_PER_WEEK
-            clocks[a] = clock
-            during[a] += asked_masks[mask, hour]
+            during[additive] += masks[mask, hours[clocks[mask], event]]
 
 
 @part
@@ -74,8 +68,8 @@ def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  
     """
     times, kinds, received, members = happened.times, happened.kinds, happened.received, happened.members
     selections, bounds, looks, additives = asked.selections, asked.bounds, asked.looks, asked.additives
-    ends, starts, offsets, masks = asked.clock_ends, asked.clock_starts, asked.clock_offsets, asked.masks
-    visible, day_of, picked, clocks, during = days.visible, days.day_of, days.picked, days.clocks, days.during
+    masks, clocks, hours = asked.masks, asked.mask_clocks, happened.hours
+    visible, day_of, picked, during = days.visible, days.day_of, days.picked, days.during
     active, all_sums, all_lost, rows = days.active, days.sums, days.lost, days.day.shape[1] + 1
     number_of_visible = 0
     for event in range(seen.start, seen.stop):
@@ -95,7 +89,6 @@ def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  
         sums, lost = all_sums[first * rows : (first + width) * rows], all_lost[first * rows : (first + width) * rows]
         for a in range(width):
             sums[a], lost[a], during[first + a] = 0.0, 0.0, 0.0
-            clocks[first + a] = ends[max(what[a, 1], 0)]
         active[s] = 0
         if chosen == 0:
             continue
@@ -120,7 +113,7 @@ def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  
                 rest += (total - (after - added)) + (value - added)
                 total = after
             if looks[s] & HOURS:
-                _count_hours(times[event], what, clocks[first:], during[first:], masks, ends, starts, offsets)
+                _count_hours(event, first, first + width, additives, during, masks, clocks, hours)
             if number + 1 < chosen and day_of[picked[number + 1]] == day:
                 continue
             numbers[place], newest[place] = day, times[event]
@@ -151,12 +144,12 @@ def collect(happened: Happened, asked: Asked, days: Days, seen: Seen) -> None:  
 
 
 @part
-def _reach(reached: Integers, edges: Integers, numbers: Integers, today: int) -> None:
+def _reach(reached: Integers, edges: Integers, selection: Integers, numbers: Integers, active: int, today: int) -> None:
     """Move a selection's edges forward to where they lie when `today` begins; they never move back."""
     behind = 0
-    for edge in range(len(edges)):  # from the oldest to the cutoff itself
+    for edge in range(selection[3], selection[4]):  # from the oldest to the cutoff itself
         behind = max(behind, reached[edge])
-        while behind < len(numbers) and numbers[behind] <= today - 1 - edges[edge]:
+        while behind < active and numbers[behind] <= today - 1 - edges[edge]:
             behind += 1
         reached[edge] = behind
 
@@ -189,12 +182,12 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
     active, numbers, newest, oldest, current = days.active, days.day, days.newest, days.oldest, days.current
     counts, totals, largest, peaks = days.counts, days.totals, days.largest, days.peaks
     sums, lost, reached, rows = days.sums, days.lost, days.reached, days.day.shape[1] + 1
-    reached[:] = 0
+    before, memory = days.before, days.memory
+    reached[:], before[:] = 0, 0
     for row in range(len(cutoffs)):
         out, today = cells[row], (cutoffs[row] - phase) // DAY  # the number of the day that begins at the cutoff
         for s in range(len(selections)):
-            own = slice(selections[s, 3], selections[s, 4])
-            _reach(reached[own], edges[own], numbers[s, : active[s]], today)
+            _reach(reached, edges, lent(selections, s, 5), lent(numbers, s, active[s]), active[s], today)
             first, width = selections[s, 1], selections[s, 2] - selections[s, 1]
             for entry in range(window_ends[s], window_ends[s + 1]):
                 additive, cell = windows[entry, 0], windows[entry, 3]
@@ -210,7 +203,7 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
                 elif additive == ACTIVE_DAYS:
                     out[cell] = newer - older
                 elif older > 0 or newer == 0:
-                    out[cell] = _most(largest[s, older:newer])
+                    out[cell] = _most(lent(largest, s, newer)[older:])
                 else:
                     out[cell] = peaks[s, newer - 1]
         for entry in range(len(ages)):
@@ -229,6 +222,14 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
             out[calls[entry, 2]] = call_operator(
                 addresses[operator],
                 ActiveDays(
-                    numbers[s, :count], counts[s, :count], totals[s, :count], today, silence, numbers_given[entry]
+                    lent(numbers, s, count),
+                    lent(counts, s, count),
+                    lent(totals, s, count),
+                    today,
+                    silence,
+                    numbers_given[entry],
+                    before[entry],
+                    lent(memory, entry, MEMORY),
                 ),
             )
+            before[entry] = count

@@ -7,12 +7,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from features.operators import MEMORY
 from features.windows import MICROSECONDS_PER_DAY
 
 Given = ParamSpec("Given")
 Answer = TypeVar("Answer")
 Integers = NDArray[np.int64]
 Numbers = NDArray[np.float64]
+Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
 DAY = MICROSECONDS_PER_DAY
@@ -24,10 +26,11 @@ class Happened(NamedTuple):
 
     offsets: Integers
     times: Integers
-    kinds: NDArray[np.int32]
+    kinds: Codes
     received: Integers  # the times themselves where it does not matter
     measures: Numbers  # what a selection may take for an event's value: [measures, events]
-    dimensions: NDArray[np.int32]  # what breadth is counted of, coded: [dimensions, events]; -1 where there is none
+    hours: NDArray[np.uint8]  # hours of the week since Monday midnight by each clock: [clocks, events]
+    dimensions: Codes  # what breadth is counted of, coded: [dimensions, events]; -1 where there is none
     members: Flags  # whether events of a kind are chosen: [selections, kinds]
     codes: int  # no code of a dimension is as large
 
@@ -41,9 +44,7 @@ class Asked(NamedTuple):
     additives: Integers
     edges: Integers
     masks: Flags
-    clock_ends: Integers  # where each mask's changes of the clock end in the next two
-    clock_starts: Integers
-    clock_offsets: Integers
+    mask_clocks: Integers  # by which clock the hours of each mask are
     windows: Integers
     window_ends: Integers  # where each selection's begin, and where the last ends
     ages: Integers
@@ -71,7 +72,8 @@ class Days(NamedTuple):
     sums: Numbers  # [room + 1, additives] of each selection after the other: up to and with each day
     lost: Numbers  # what rounding took from the sums
     reached: Integers  # how many active days lie behind each edge
-    clocks: Integers  # the change of each additive's clock that was passed last
+    before: Integers  # how many active days each call of an operator has seen
+    memory: Numbers  # what each call keeps: [calls, MEMORY]
     during: Numbers  # events so far in the hours of each additive
     visible: Integers  # the events that are seen
     day_of: Integers  # the day of each of them
@@ -97,7 +99,10 @@ class Slots(NamedTuple):
     first: Integers  # day
     last: Integers  # day
     counts: Numbers
-    inside: Numbers  # scratch: the count in a window
+    inside: Numbers  # the counts in the window of each entry: [varieties, codes]
+    entered: Integers  # the first event that each entry's window has not met yet
+    left: Integers  # the first event that it has not left yet
+    looked: Codes  # the code of each of a user's events, -1 where a tracker does not look at it: [trackers, events]
 
 
 def read_only(dtype: Any, dimensions: int = 1) -> Any:  # Any: Numba ships no types
@@ -107,13 +112,15 @@ def read_only(dtype: Any, dimensions: int = 1) -> Any:  # Any: Numba ships no ty
 
 _TYPES: Any = numba.types
 _ONE, _TWO = read_only(_TYPES.int64), read_only(_TYPES.int64, 2)
+_HOURS = read_only(_TYPES.uint8, 2)
 _NUMBERS, _FLAGS, _CODES = read_only(_TYPES.float64), read_only(_TYPES.boolean, 2), read_only(_TYPES.int32, 2)
 HAPPENED = _TYPES.NamedTuple(
-    (_ONE, _ONE, read_only(_TYPES.int32), _ONE, read_only(_TYPES.float64, 2), _CODES, _FLAGS, _TYPES.int64), Happened
+    (_ONE, _ONE, read_only(_TYPES.int32), _ONE, read_only(_TYPES.float64, 2), _HOURS, _CODES, _FLAGS, _TYPES.int64),
+    Happened,
 )
 ASKED = _TYPES.NamedTuple(
     (
-        *(_TWO, read_only(_TYPES.float64, 2), _ONE, _TWO, _ONE, _FLAGS, _ONE, _ONE, _ONE),
+        *(_TWO, read_only(_TYPES.float64, 2), _ONE, _TWO, _ONE, _FLAGS, _ONE),
         *(_TWO, _ONE, _TWO, _TWO, _NUMBERS, _ONE, _NUMBERS, _TWO, _TWO, _TWO),
     ),
     Asked,
@@ -149,7 +156,8 @@ def room_for_days(users: Integers, happened: Happened, asked: Asked) -> Days:
         np.empty((room + 1) * len(asked.additives), dtype=np.float64),
         np.empty((room + 1) * len(asked.additives), dtype=np.float64),
         np.empty(len(asked.edges), dtype=np.int64),
-        np.empty(len(asked.additives), dtype=np.int64),
+        np.empty(len(asked.calls), dtype=np.int64),
+        np.empty((len(asked.calls), MEMORY), dtype=np.float64),
         np.empty(len(asked.additives), dtype=np.float64),
         np.empty(most + 1, dtype=np.int64),
         np.empty(most + 1, dtype=np.int64),
@@ -158,8 +166,11 @@ def room_for_days(users: Integers, happened: Happened, asked: Asked) -> Days:
 
 
 @part
-def room_for_slots(happened: Happened, asked: Asked) -> Slots:
+def room_for_slots(users: Integers, happened: Happened, asked: Asked) -> Slots:
     """Room for all codes that there are, for every tracker."""
+    most = 0
+    for user in users:
+        most = max(most, happened.offsets[user + 1] - happened.offsets[user])
     shape = (len(asked.trackers), happened.codes)
     return Slots(
         np.full(shape, -1, dtype=np.int64),
@@ -168,7 +179,10 @@ def room_for_slots(happened: Happened, asked: Asked) -> Slots:
         np.empty(shape, dtype=np.int64),
         np.empty(shape, dtype=np.int64),
         np.empty(shape, dtype=np.float64),
-        np.empty(happened.codes, dtype=np.float64),
+        np.zeros((len(asked.varieties), happened.codes), dtype=np.float64),
+        np.empty(len(asked.varieties), dtype=np.int64),
+        np.empty(len(asked.varieties), dtype=np.int64),
+        np.empty((len(asked.trackers), most), dtype=np.int32),
     )
 
 

@@ -22,6 +22,7 @@ from features.expressions import (
     Arithmetic,
     Breadth,
     Chosen,
+    Clock,
     Described,
     End,
     Expression,
@@ -101,28 +102,35 @@ class Selection:
         hours: tuple[int, int] = (0, 24),
         weekdays: tuple[int, int] = (0, 7),
         timezone: str = "UTC",
+        user_timezone: str = "",
         last: timedelta | None = None,
         ago: timedelta = days(0),
     ) -> Arithmetic:
         """The share of the events in some hours of some weekdays, 0 to 1; missing when there is no event.
 
         Both ranges are half-open, Monday is 0: `hours=(22, 24), weekdays=(4, 6)` is late on Fridays and Saturdays, by
-        the clocks of `timezone`. Raises `BadInput` for a range that is none and for an unknown zone.
+        the clocks of `timezone`; or of the zone that the property `user_timezone` of the user's profile named at the
+        time of the event, where it named one. Raises `BadInput` for a range that is none and for an unknown zone.
         """
         for name, (start, end), top in (("hours", hours, 24), ("weekdays", weekdays, 7)):
             if not 0 <= start < end <= top:
                 raise BadInput(f"{name}={(start, end)} is no range of them; expected 0 <= start < end <= {top}.")
         zone_named(timezone)
-        during = replace(self._window(Additive.DURING, last, ago), during=Hours(hours, weekdays, timezone))
+        hours_meant = Hours(hours, weekdays, Clock(timezone, user_timezone))
+        during = replace(self._window(Additive.DURING, last, ago), during=hours_meant)
         return during / self.count(last=last, ago=ago)
 
-    def weekend_share(self, *, timezone: str = "UTC", last: timedelta | None = None) -> Arithmetic:
+    def weekend_share(
+        self, *, timezone: str = "UTC", user_timezone: str = "", last: timedelta | None = None
+    ) -> Arithmetic:
         """The share of events on a Saturday or Sunday, 0 to 1; missing when there is no event."""
-        return self.share_during(weekdays=(5, 7), timezone=timezone, last=last)
+        return self.share_during(weekdays=(5, 7), timezone=timezone, user_timezone=user_timezone, last=last)
 
-    def night_share(self, *, timezone: str = "UTC", last: timedelta | None = None) -> Arithmetic:
+    def night_share(
+        self, *, timezone: str = "UTC", user_timezone: str = "", last: timedelta | None = None
+    ) -> Arithmetic:
         """The share of events from midnight to six, 0 to 1; missing when there is no event."""
-        return self.share_during(hours=(0, 6), timezone=timezone, last=last)
+        return self.share_during(hours=(0, 6), timezone=timezone, user_timezone=user_timezone, last=last)
 
     def days_since_last(self) -> Age:
         """Days from the newest event to the cutoff; missing when there is none."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.language import events, feature_set
-from features.operators import ActiveDays, known
+from features.operators import MEMORY, ActiveDays, known
 from features.plan import Plan, make_plan
 from features.tally import features_of
 from features.user_events import UserEvents
@@ -26,7 +26,7 @@ from features.windows import MICROSECONDS_PER_DAY
 
 _DAY = MICROSECONDS_PER_DAY
 _CUTOFF = 20_000 * _DAY + 7 * _DAY // 24  # a day in 2024, at seven: days do not begin at midnight
-_EARLIER = (0, 1, 28, 365)  # days before it: the cutoffs of one walk
+_EARLIER = (0, 1, 2, 9, 28, 140, 365)  # days before it: the cutoffs of one walk
 _CLOSE = 1e-9  # rounding may differ between machine code and Python, relative to the largest number in play
 _HISTORIES = 40  # per number, of `check`
 _WITHOUT_VALUE = 0.2  # of their events
@@ -152,6 +152,8 @@ def _active_days(seen: Sequence[tuple[int, float]], number: float) -> ActiveDays
         today=(_CUTOFF - phase) // _DAY,
         silence=(_CUTOFF - seen[-1][0]) / _DAY,
         number=number,
+        before=0,
+        memory=np.full(MEMORY, np.nan),
     )
 
 

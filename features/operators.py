@@ -21,9 +21,16 @@ from numpy.typing import NDArray
 
 from features.errors import BadInput
 
+MEMORY = 72  # numbers that an operator may keep from one cutoff of a user to the next
+
 
 class ActiveDays(NamedTuple):
-    """What an operator sees of a user: the days with chosen events before the cutoff, at least one."""
+    """What an operator sees of a user: the days with chosen events before the cutoff, at least one.
+
+    A user's cutoffs are asked in ascending order, so an operator that looks at each day once may go on where it was:
+    the first `before` days were there at the cutoff before, and `memory` is as the operator left it then. Where
+    `before` is 0 the memory holds anything.
+    """
 
     days: NDArray[np.int64]  # their numbers, ascending: a day's age is `today - 1 - day`
     counts: NDArray[np.float64]  # events on each
@@ -31,9 +38,14 @@ class ActiveDays(NamedTuple):
     today: int  # the number of the day that begins at the cutoff
     silence: float  # days since the newest event
     number: float  # the parameter given in the language
+    before: int  # how many of the days the operator has seen
+    memory: NDArray[np.float64]  # [MEMORY], its own
 
 
 Function = Callable[[ActiveDays], float]
+
+_SHORT = 64  # days: gaps below are counted one by one
+_LOGS = np.arange(512) * np.log(np.maximum(np.arange(512), 1))  # n log n: logarithms are dear
 
 OPERATORS: "dict[str, Operator]" = {}
 
@@ -89,24 +101,27 @@ def mean_gap(active: ActiveDays) -> float:
 @operator(family="cadence", unit="days")
 def gap_spread(active: ActiveDays) -> float:
     """The standard deviation (population formula) of the gaps; missing with fewer than two active days."""
-    if len(active.days) == 1:
+    if active.before == 0:
+        active.memory[0] = 0.0
+    for place in range(max(active.before, 1), len(active.days)):
+        active.memory[0] += float((active.days[place] - active.days[place - 1]) ** 2)
+    gaps = len(active.days) - 1
+    if gaps == 0:
         return np.nan
-    squares = 0.0
-    for place in range(1, len(active.days)):
-        squares += float((active.days[place] - active.days[place - 1]) ** 2)
-    mean = (active.days[-1] - active.days[0]) / (len(active.days) - 1)
-    return math.sqrt(max(0.0, squares / (len(active.days) - 1) - mean * mean))
+    mean = (active.days[-1] - active.days[0]) / gaps
+    return math.sqrt(max(0.0, active.memory[0] / gaps - mean * mean))
 
 
 @operator(family="cadence", unit="days")
 def longest_gap(active: ActiveDays) -> float:
     """The most days from one active day to the next; missing with fewer than two active days."""
-    longest = np.nan
-    for place in range(1, len(active.days)):
+    if active.before == 0:
+        active.memory[0] = np.nan
+    for place in range(max(active.before, 1), len(active.days)):
         gap = float(active.days[place] - active.days[place - 1])
-        if not longest >= gap:
-            longest = gap
-    return longest
+        if not active.memory[0] >= gap:
+            active.memory[0] = gap
+    return float(active.memory[0])
 
 
 @operator(family="cadence", unit="days")
@@ -118,21 +133,22 @@ def newest_gap(active: ActiveDays) -> float:
 @operator(family="cadence", unit="days")
 def gap_quantile(active: ActiveDays) -> float:
     """The gap that a share `number` of the gaps does not exceed: an observed gap, the inverse of their distribution."""
-    gaps = len(active.days) - 1
+    counts, gaps = active.memory[:_SHORT], len(active.days) - 1  # counting sorts the short gaps, which nearly all are
+    if active.before == 0:
+        counts[:] = 0.0
+    for at in range(max(active.before, 1), len(active.days)):
+        gap = active.days[at] - active.days[at - 1]
+        if gap < _SHORT:
+            counts[gap] += 1.0
     if gaps == 0:
         return np.nan
-    place = min(max(math.ceil(active.number * gaps), 1), gaps)
-    counts = np.zeros(64, dtype=np.int64)  # counting sorts the gaps up to two months, which nearly all are
-    for at in range(gaps):
-        gap = active.days[at + 1] - active.days[at]
-        if gap < len(counts):
-            counts[gap] += 1
-    for gap in range(len(counts)):
-        place -= counts[gap]
-        if place <= 0:
+    left = float(min(max(math.ceil(active.number * gaps), 1), gaps))
+    for gap in range(_SHORT):
+        left -= counts[gap]
+        if left <= 0.0:
             return float(gap)
     long = active.days[1:] - active.days[:-1]
-    return float(np.sort(long[long >= len(counts)])[place - 1])
+    return float(np.sort(long[long >= _SHORT])[int(left) - 1])
 
 
 @operator(family="cadence", unit="days")
@@ -149,21 +165,16 @@ def clumpiness(active: ActiveDays) -> float:
     One less the entropy of their shares in the time since the first active day, over its most (Zhang, Bradlow and
     Small, Predicting Customer Value Using Clumpiness, Marketing Science 2015).
     """
+    if active.before == 0:
+        active.memory[0] = 0.0
+    for place in range(max(active.before, 1), len(active.days)):
+        gap = active.days[place] - active.days[place - 1]
+        active.memory[0] += _LOGS[gap] if gap < len(_LOGS) else gap * math.log(gap)
     if len(active.days) == 1:
         return np.nan
-    silence, span = float(active.today - active.days[-1]), float(active.today - active.days[0])
-    logs = silence * math.log(silence)
-    counts = np.zeros(32, dtype=np.int64)  # of the short gaps, which are many: logarithms are dear
-    for place in range(1, len(active.days)):
-        gap = active.days[place] - active.days[place - 1]
-        if gap < len(counts):
-            counts[gap] += 1
-        else:
-            logs += gap * math.log(gap)
-    for gap in range(2, len(counts)):  # the logarithm of 1 is 0
-        if counts[gap] > 0:
-            logs += counts[gap] * (gap * math.log(gap))
-    return min(max(0.0, 1.0 - (math.log(span) - logs / span) / math.log(len(active.days))), 1.0)
+    silence, span = active.today - active.days[-1], float(active.today - active.days[0])
+    logs = float(active.memory[0]) + (_LOGS[silence] if silence < len(_LOGS) else silence * math.log(silence))
+    return float(min(max(0.0, 1.0 - (math.log(span) - logs / span) / math.log(len(active.days))), 1.0))
 
 
 @operator(family="cadence", unit="share")
@@ -173,28 +184,37 @@ def weekday_focus(active: ActiveDays) -> float:
     One less the entropy over the seven days, over its most: the weekly regularity of Boroujeni and others, How to
     Quantify Student's Regularity? (2016).
     """
+    counts = active.memory[:7]
+    if active.before == 0:
+        counts[:] = 0.0
+    for place in range(active.before, len(active.days)):
+        counts[(active.days[place] - active.days[0]) % 7] += 1.0
     if len(active.days) == 1:
         return np.nan
-    counts = np.zeros(7, dtype=np.int64)
-    for day in active.days:
-        counts[(day - active.days[0]) % 7] += 1
     logs = 0.0
     for count in counts:
-        if count > 1:  # the logarithm of 1 is 0
-            logs += count * math.log(count)
+        logs += _LOGS[int(count)] if count < len(_LOGS) else count * math.log(count)
     return min(max(0.0, 1.0 - (math.log(len(active.days)) - logs / len(active.days)) / math.log(7.0)), 1.0)
 
 
 @operator(family="cadence", unit="share")
 def longer_gaps(active: ActiveDays) -> float:
     """The share of the gaps that were at least as long as the present silence, 0 to 1."""
-    if len(active.days) == 1:
+    counts, gaps = active.memory[:_SHORT], len(active.days) - 1
+    if active.before == 0:
+        counts[:] = 0.0
+    for place in range(max(active.before, 1), len(active.days)):
+        counts[min(active.days[place] - active.days[place - 1], _SHORT - 1)] += 1.0  # the last stands for all above
+    if gaps == 0:
         return np.nan
     longer = 0.0
-    for place in range(1, len(active.days)):
-        if float(active.days[place] - active.days[place - 1]) >= active.silence:
-            longer += 1.0
-    return longer / (len(active.days) - 1)
+    if active.silence > _SHORT - 1:
+        for place in range(1, len(active.days)):
+            longer += active.days[place] - active.days[place - 1] >= active.silence
+    else:
+        for gap in range(math.ceil(active.silence), _SHORT):
+            longer += counts[gap]
+    return longer / gaps
 
 
 @operator(family="cadence", unit="days", nothing=0.0)
@@ -209,11 +229,14 @@ def current_streak(active: ActiveDays) -> float:
 @operator(family="cadence", unit="days", nothing=0.0)
 def longest_streak(active: ActiveDays) -> float:
     """The most active days in a row."""
-    longest = streak = 1
-    for place in range(1, len(active.days)):
-        streak = streak + 1 if active.days[place] == active.days[place - 1] + 1 else 1
+    longest, streak = 1.0, 1.0
+    if active.before > 0:
+        longest, streak = float(active.memory[0]), float(active.memory[1])
+    for place in range(max(active.before, 1), len(active.days)):
+        streak = streak + 1.0 if active.days[place] == active.days[place - 1] + 1 else 1.0
         longest = max(longest, streak)
-    return float(longest)
+    active.memory[0], active.memory[1] = longest, streak
+    return longest
 
 
 @operator(family="cadence", unit="weeks", nothing=0.0)
@@ -233,14 +256,13 @@ def active_weeks(active: ActiveDays) -> float:
 @operator(family="cadence", unit="weeks", nothing=0.0)
 def week_streak(active: ActiveDays) -> float:
     """How many weeks in a row, counted back from the cutoff, had an event."""
-    streak = 0
+    streak, end = 0.0, active.today  # of the week that is looked for
     for place in range(len(active.days) - 1, -1, -1):
-        week = (active.today - 1 - active.days[place]) // 7
-        if week > streak:
+        if active.days[place] < end - 7:
             break
-        if week == streak:
-            streak += 1
-    return float(streak)
+        if active.days[place] < end:
+            streak, end = streak + 1.0, end - 7
+    return streak
 
 
 @operator(family="trend", unit="events a week")

@@ -16,6 +16,7 @@ from features.expressions import (
     Age,
     Breadth,
     Chosen,
+    Clock,
     End,
     Hours,
     Latest,
@@ -69,7 +70,8 @@ class Plan:
     additives: Table  # what (place in ADDITIVES), mask (-1: none), half-life in days (0: none)
     edges: NDArray[np.int64]  # ages in days; each selection's from the oldest to 0
     masks: NDArray[np.bool_]  # hours of the week from Monday midnight [masks, 168]
-    timezones: tuple[str, ...]  # of each mask
+    clocks: tuple[Clock, ...]
+    mask_clocks: NDArray[np.int64]  # the clock of each mask
     windows: Table  # additive, newer edge, older edge, cell
     window_ends: NDArray[np.int64]  # where each selection's windows begin, and where the last ends
     ages: Table  # selection, 1 for the oldest event, cell
@@ -85,6 +87,7 @@ class Plan:
     def wanted(self) -> Wanted:
         """What must be read of events beside user, time, kind and value."""
         named = {measure.property for measure in self.measures} | set(self.dimensions)
+        named |= {clock.told_by for clock in self.clocks}
         return Wanted(properties=tuple(sorted(named - {""})))
 
     def members(self, kind_names: Sequence[str]) -> NDArray[np.bool_]:
@@ -103,6 +106,7 @@ def make_plan(features: FeatureSet) -> Plan:
     readings = _unique((tally.chosen, _measure(tally)) for tally in found)
     measures = _unique([Measure(), *(measure for _, measure in readings)])
     masks = _unique(window.during for window in found if isinstance(window, Window) and window.during is not None)
+    clocks = _unique(hours.clock for hours in masks)
     place = {tally: readings.index((tally.chosen, _measure(tally))) for tally in found}
     selections = [_Selection([tally for tally in found if place[tally] == s], masks) for s in range(len(readings))]
     additives = np.cumsum([0, *(len(each.additives) for each in selections)])
@@ -128,7 +132,8 @@ def make_plan(features: FeatureSet) -> Plan:
         additives=_table([entry for each in selections for entry in each.additives], fields=3),
         edges=np.array([edge for each in selections for edge in each.edges], dtype=np.int64),
         masks=np.array([_mask(hours) for hours in masks], dtype=np.bool_).reshape(-1, HOURS_PER_WEEK),
-        timezones=tuple(hours.timezone for hours in masks),
+        clocks=clocks,
+        mask_clocks=np.array([clocks.index(hours.clock) for hours in masks], dtype=np.int64),
         windows=_table(
             [
                 (*window, cells[tally])

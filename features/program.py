@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _DAYS_PER_YEAR = 365.2425  # the mean Gregorian year
 _ROWS_AT_A_TIME = 64  # their registers stay in the processor's cache
+_APART = 8  # numbers between registers, lest they all fall into the same lines of it
 _STEPS = ("+", "-", "*", "/", "root", "magnitude", "smaller", "larger", Season.SINE, Season.COSINE)
 _PLUS, _MINUS, _TIMES, _OVER, _ROOT, _MAGNITUDE, _SMALLER, _LARGER, _SINE, _COSINE = range(len(_STEPS))
 
@@ -110,7 +111,7 @@ def _run(  # noqa: C901, PLR0912 - one branch an operation; Numba takes no objec
 ) -> None:
     """Some rows at a time, so that what a step is has to be looked up once for all of them."""
     given, known = cells.shape[1], cells.shape[1] + len(constants)
-    registers = np.empty((known + len(steps), min(_ROWS_AT_A_TIME, max(len(cells), 1))), dtype=np.float64)
+    registers = np.empty((known + len(steps), _ROWS_AT_A_TIME + _APART), dtype=np.float64)
     for constant in range(len(constants)):
         registers[given + constant] = constants[constant]
     for first in range(0, len(cells), _ROWS_AT_A_TIME):

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from features.clocks import hours_of_week
 from features.events import LARGEST_VALUE
 from features.kernel import walk
 from features.kernel_tables import Asked, Happened
@@ -14,7 +15,7 @@ from features.operators import OPERATORS
 from features.plan import Measure, Plan
 from features.program import run
 from features.user_events import Property, UserEvents
-from features.windows import MICROSECONDS_PER_DAY, zone_changes
+from features.windows import MICROSECONDS_PER_DAY
 
 Rows = NDArray[np.int64]
 Array = TypeVar("Array", bound=NDArray[Any])  # of numbers or truths
@@ -62,6 +63,7 @@ def _happened(events: UserEvents, plan: Plan, *, as_known: bool) -> Happened:
         kinds=_frozen(events.kinds),
         received=_frozen(events.received if as_known and events.received is not None else events.times),
         measures=_frozen(_measures(events, plan.measures)),
+        hours=_frozen(hours_of_week(events, plan.clocks, as_known=as_known)),
         dimensions=_frozen(_dimensions(events, plan.dimensions)),
         members=_frozen(plan.members(events.kind_names)),
         codes=max(1, len(events.kind_names), *texts),
@@ -70,7 +72,6 @@ def _happened(events: UserEvents, plan: Plan, *, as_known: bool) -> Happened:
 
 @lru_cache(maxsize=64)
 def _asked(plan: Plan) -> Asked:
-    ends, starts, offsets = _clocks(plan.timezones)
     tables = Asked(
         selections=plan.selections,
         bounds=plan.bounds,
@@ -78,9 +79,7 @@ def _asked(plan: Plan) -> Asked:
         additives=plan.additives,
         edges=plan.edges,
         masks=plan.masks,
-        clock_ends=ends,
-        clock_starts=starts,
-        clock_offsets=offsets,
+        mask_clocks=plan.mask_clocks,
         windows=plan.windows,
         window_ends=plan.window_ends,
         ages=plan.ages,
@@ -135,15 +134,6 @@ def _dimensions(events: UserEvents, dimensions: tuple[str, ...]) -> NDArray[np.i
     if len(dimensions) == 1:
         return events.kinds.reshape(1, -1)
     return np.stack([events.kinds, *(events.properties[name].codes for name in dimensions[1:])])
-
-
-def _clocks(timezones: tuple[str, ...]) -> tuple[Rows, Rows, Rows]:
-    """Each mask's changes of the clock: where they end in the two tables, from when on, the offset from UTC."""
-    changes = [zone_changes(name) for name in timezones]
-    nothing = np.zeros(0, dtype=np.int64)
-    ends = np.cumsum([0, *(len(starts) for starts, _ in changes)], dtype=np.int64)
-    starts = np.concatenate([nothing, *(starts for starts, _ in changes)])
-    return ends, starts, np.concatenate([nothing, *(offsets for _, offsets in changes)])
 
 
 if __name__ == "__main__":  # `make setup` calls it, so that the machine code is there before anybody waits for it

@@ -184,7 +184,7 @@ def zone_changes(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return starts, offsets
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=1024)  # there are some six hundred zones
 def _offsets(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """From which local microsecond on which offset from UTC holds; the first holds for ever before."""
     zone = zone_named(timezone)

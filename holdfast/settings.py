@@ -100,6 +100,13 @@ class Features:
         option="--company-timezone",
         metavar="ZONE",
     )
+    user_timezone: str = setting(
+        "",
+        "the property of the profiles that names the user's own time zone, which then goes before the company's",
+        option="--user-timezone",
+        example="timezone",
+        metavar="PROPERTY",
+    )
     service: tuple[str, ...] = setting(
         (),
         "kinds of event that are trouble, such as complaints; none named: recognised by common words",

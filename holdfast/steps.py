@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from features import catalog
 from features.errors import BadInput
+from features.expressions import Clock
 from features.feature_set import FeatureSet
 from features.ingest import Ingested
 from features.ingest import ingest as ingest_files
@@ -213,7 +214,7 @@ def standard(session: Session, summary: LogSummary) -> FeatureSet:
     return catalog.standard(
         summary,
         activity=session.settings.churn.activity,
-        timezone=said.timezone,
+        clock=Clock(said.timezone, said.user_timezone),
         service=said.service,
         treatments=said.treatments,
         redemptions=said.redemptions,

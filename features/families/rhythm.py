@@ -39,7 +39,12 @@ _Share = Callable[..., Arithmetic]
 def _shares(shape: Shape) -> list[tuple[str, _Share, str, str]]:
     def during(hours: tuple[int, int], weekdays: tuple[int, int]) -> _Share:
         return lambda last, ago: shape.activity.share_during(
-            hours=hours, weekdays=weekdays, timezone=shape.timezone, last=last, ago=ago
+            hours=hours,
+            weekdays=weekdays,
+            timezone=shape.clock.timezone,
+            user_timezone=shape.clock.told_by,
+            last=last,
+            ago=ago,
         )
 
     bands = [(slug, during(hours, (0, 7)), said, said_zh) for slug, hours, said, said_zh in _BANDS]

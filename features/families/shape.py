@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from features.expressions import Described
+from features.expressions import Clock, Described
 from features.language import Selection
 from features.windows import days
 
@@ -59,7 +59,7 @@ class Shape:
 
     windows: tuple[int, ...]  # days, ascending, none longer than the history
     history_days: float
-    timezone: str
+    clock: Clock  # by which hours are told
     activity: Selection  # what counts as being alive
     deeds: Selection  # whatever the user did; not what the company sent
     has_several_kinds: bool

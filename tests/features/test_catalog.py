@@ -8,7 +8,7 @@ import pytest
 
 from features.catalog import FAMILIES, kinds_kept, slug_of, standard
 from features.errors import BadInput
-from features.expressions import Window, tallies
+from features.expressions import Clock, Window, tallies
 from features.families.roles import role_of
 from features.plan import make_plan
 from features.population import Population
@@ -66,7 +66,7 @@ TYPICAL = summary(
         texts("name", *(f"n{number}" for number in range(20)), events=1000, distinct=1000),
     ],
 )
-RICH = standard(TYPICAL, activity=("visit", "purchase", "search"), timezone="Asia/Shanghai")
+RICH = standard(TYPICAL, activity=("visit", "purchase", "search"), clock=Clock("Asia/Shanghai"))
 
 
 def family_of(features, family):
@@ -437,3 +437,8 @@ def with_columns(events: UserEvents, *, discount=None) -> UserEvents:
     return UserEvents(
         events.user_ids, events.offsets, events.times, events.kinds, events.kind_names, events.values, None, named
     )
+
+
+def test_a_property_that_no_profile_has_cannot_tell_the_time_zone():
+    with pytest.raises(BadInput, match="no profile has the property 'zone'"):
+        standard(TYPICAL, clock=Clock("UTC", told_by="zone"))
