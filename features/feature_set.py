@@ -15,7 +15,7 @@ from features.expressions import Breadth, Expression, Latest, OfDays, Window, ca
 from features.expressions_json import from_json, to_json
 from features.formula import formula
 
-LANGUAGE_VERSION = 2  # part of every fingerprint: raise it when an operator comes to mean something else
+LANGUAGE_VERSION = 3  # part of every fingerprint: raise it when an operator comes to mean something else
 
 
 @dataclass(frozen=True, slots=True)
