@@ -199,8 +199,6 @@ def _begin(request: Request, draft: Path, *, overwrite: bool) -> None:
     if (draft / MANIFEST).exists() and not (overwrite and _may_go(request, draft)):
         must_be(request, load(draft), draft, what="an interrupted build")
         return
-    for path in draft.iterdir():
-        path.unlink()
     write_manifest(request, draft, files=[], complete=False)
 
 
