@@ -39,7 +39,7 @@ def bucket_of(user_id: str, buckets: int) -> int:
 
 def buckets_of(user_ids: pa.Array, buckets: int) -> NDArray[np.int32]:
     """The bucket of every row."""
-    return (_crc32(*_text_buffers(user_ids)) % np.uint32(buckets)).astype(np.int32)
+    return (_crc32(*text_buffers(user_ids)) % np.uint32(buckets)).astype(np.int32)
 
 
 def content_ids(rows: pa.Table, source: IntArray, users: IntArray, *, twins_among: IntArray | None = None) -> pa.Array:
@@ -50,7 +50,7 @@ def content_ids(rows: pa.Table, source: IntArray, users: IntArray, *, twins_amon
     which rows share their user and time with others names those, ascending, and saves the search among all.
     """
     hashes = content_hashes(rows)
-    digits = _hex_text(hashes)
+    digits = hex_text(hashes)
     among = np.arange(len(hashes)) if twins_among is None else twins_among
     twins, occurrence = _occurrences(hashes, source, users, among=among)
     if not len(twins):
@@ -66,15 +66,23 @@ def content_hashes(rows: pa.Table) -> Hashes:
     count = rows.num_rows
     hashes = np.zeros(count, dtype=np.uint64)
     _mix_numbers(hashes, column(rows, "time").cast(pa.int64()).to_numpy().view(np.uint64))
-    _mix_texts(hashes, *_text_buffers(column(rows, "event").cast(pa.string())))
+    _mix_coded(hashes, column(rows, "event"))
     _mix_numbers(hashes, _value_bits(column(rows, "value")))
     properties = column(rows, "properties")
     starts = np.frombuffer(properties.buffers()[1], dtype=np.int32)[properties.offset :][: count + 1]
     pairs = np.zeros(len(properties.keys), dtype=np.uint64)
-    _mix_texts(pairs, *_text_buffers(properties.keys))
-    _mix_texts(pairs, *_text_buffers(properties.items))
+    _mix_texts(pairs, *text_buffers(properties.keys))
+    _mix_texts(pairs, *text_buffers(properties.items))
     _mix_numbers(hashes, _sums(pairs, starts.astype(np.int64) - np.int64(properties.keys.offset)))
     return hashes
+
+
+def hex_text(hashes: Hashes) -> pa.Array:
+    """16 digits for each."""
+    text = np.empty(len(hashes) * 16, dtype=np.uint8)
+    _write_hex(hashes, text)
+    offsets = np.arange(0, len(text) + 1, 16, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(hashes), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 def xxh64(content: bytes, seed: int = 0) -> int:
@@ -92,6 +100,15 @@ def column(rows: pa.Table, name: str) -> pa.Array:
     return chunked.chunk(0) if chunked.num_chunks == 1 else chunked.combine_chunks()
 
 
+def text_buffers(texts: pa.Array) -> tuple[NDArray[np.int32], Bytes]:
+    """Where each text begins and the last one ends, and the bytes of all."""
+    _, offsets, content = texts.buffers()
+    starts = np.zeros(1, dtype=np.int32) if offsets is None else np.frombuffer(offsets, dtype=np.int32)
+    empty = np.zeros(0, dtype=np.uint8)
+    letters = empty if content is None else np.frombuffer(content, dtype=np.uint8)
+    return starts[texts.offset :][: len(texts) + 1], letters
+
+
 def _value_bits(values: pa.Array) -> Hashes:
     missing = values.is_null().to_numpy(zero_copy_only=False)
     bits: Hashes = values.fill_null(0.0).to_numpy().view(np.uint64).copy()
@@ -99,12 +116,11 @@ def _value_bits(values: pa.Array) -> Hashes:
     return bits
 
 
-def _text_buffers(texts: pa.Array) -> tuple[NDArray[np.int32], Bytes]:
-    _, offsets, content = texts.buffers()
-    starts = np.zeros(1, dtype=np.int32) if offsets is None else np.frombuffer(offsets, dtype=np.int32)
-    empty = np.zeros(0, dtype=np.uint8)
-    letters = empty if content is None else np.frombuffer(content, dtype=np.uint8)
-    return starts[texts.offset :][: len(texts) + 1], letters
+def _mix_coded(hashes: Hashes, texts: pa.Array) -> None:
+    """The same as mixing in each row's text, from codes if there are any."""
+    coded = texts if pa.types.is_dictionary(texts.type) else texts.dictionary_encode()
+    starts, content = text_buffers(coded.dictionary)
+    _mix_chosen_texts(hashes, coded.indices.to_numpy(), starts, content)
 
 
 def _occurrences(hashes: Hashes, source: IntArray, users: IntArray, *, among: IntArray) -> tuple[IntArray, IntArray]:
@@ -121,13 +137,6 @@ def _occurrences(hashes: Hashes, source: IntArray, users: IntArray, *, among: In
     place = np.arange(len(order))
     first = np.maximum.accumulate(np.where(same, 0, place))
     return order[same], (place - first)[same] + 1
-
-
-def _hex_text(hashes: Hashes) -> pa.Array:
-    text = np.empty(len(hashes) * 16, dtype=np.uint8)
-    _write_hex(hashes, text)
-    offsets = np.arange(0, len(text) + 1, 16, dtype=np.int32)
-    return pa.StringArray.from_buffers(len(hashes), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
 @nb.njit(nogil=True, cache=True)
@@ -172,6 +181,14 @@ def _mix_texts(hashes: Hashes, starts: NDArray[np.int32], content: Bytes) -> Non
     """Replace each hash by XXH64 of the text's UTF-8 bytes, seeded with the hash."""
     for row in range(len(hashes)):
         hashes[row] = _xxh64(content, starts[row], starts[row + 1], hashes[row])
+
+
+@nb.njit(nogil=True, cache=True)
+def _mix_chosen_texts(hashes: Hashes, chosen: NDArray[np.int32], starts: NDArray[np.int32], content: Bytes) -> None:
+    """The same with the text of each row chosen among some."""
+    for row in range(len(hashes)):
+        text = chosen[row]
+        hashes[row] = _xxh64(content, starts[text], starts[text + 1], hashes[row])
 
 
 @nb.njit(nogil=True, cache=True)

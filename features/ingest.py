@@ -1,6 +1,7 @@
 """Files into the event log: read, check, quarantine what breaks the contract, append the rest as one commit."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from features.commit import room_on_disk
-from features.events import Batch, validate
+from features.events import Batch, RawRows, validate
 from features.log import EventLog
 from features.quarantine import Quarantine
 from features.sources.ahead import ahead
@@ -81,8 +82,8 @@ class _Counted:
 
     def add(self, batch: Batch, file: str) -> None:
         self.read += batch.read
-        if batch.good.num_rows:
-            span = pc.min_max(batch.good["time"])
+        if batch.coded.num_rows:
+            span = pc.min_max(batch.coded["time"])
             start, end = span["min"].as_py(), span["max"].as_py()
             self.start = start if self.start is None else min(start, self.start)
             self.end = end if self.end is None else max(end, self.end)
@@ -93,11 +94,19 @@ class _Counted:
 def _tables(
     file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
 ) -> Iterator[pa.Table]:
-    rule_works = False
     pieces = read(file, mapping, stdin=stdin)
-    for raw in pieces if file.path is None else ahead(pieces):  # a thread that waits for input cannot be stopped
-        batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works, profiles=mapping.profiles)
-        rule_works = rule_works or batch.good.num_rows > 0
+    may_wait = file.path is None  # a thread that waits for input cannot be stopped
+    checked = _checked(pieces if may_wait else ahead(pieces), mapping, now=now)
+    for batch in checked if may_wait else ahead(checked):  # one is read while one is checked and one spilled
         refused.add(batch.rejected)
         counted.add(batch, file.name)
-        yield batch.good
+        yield batch.coded
+
+
+def _checked(pieces: Generator[RawRows], mapping: Mapping, *, now: datetime) -> Iterator[Batch]:
+    rule_works = False
+    with closing(pieces):
+        for raw in pieces:
+            batch = validate(raw, rule=mapping.rule, now=now, rule_works=rule_works, profiles=mapping.profiles)
+            rule_works = rule_works or batch.coded.num_rows > 0
+            yield batch

@@ -16,15 +16,29 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from features.bucket_files import coded, first_of_each, order_by_time, settled, taken, user_codes, write
-from features.events import EVENT_SCHEMA
-from features.identity import buckets_of, column, content_ids
+from features.bucket_files import (
+    coded,
+    first_of_each,
+    order_by_time,
+    order_of,
+    recoded,
+    settled,
+    taken,
+    user_codes,
+    with_codes,
+    with_own_texts,
+    with_texts,
+    write,
+)
+from features.events import CODED_SCHEMA
+from features.identity import buckets_of, column, content_hashes, content_ids, hex_text
 from features.reading import read_rows
 from features.user_events import IntArray
 
-_SOURCE = pa.field("source", pa.int64(), nullable=False)  # occurrences of a content are numbered within a source
-_STAGED = EVENT_SCHEMA.append(_SOURCE)
+_SOURCE = pa.field("source", pa.int32(), nullable=False)  # occurrences of a content are numbered within a source
+_STAGED = CODED_SCHEMA.append(_SOURCE)
 _ROWS_A_PIECE = 1 << 12  # that a bucket should get at once: smaller pieces cost more than their rows
 _MOST_ROWS = 1 << 20  # that wait in memory
 
@@ -67,7 +81,7 @@ def stage(sources: Iterable[Iterable[pa.Table]], folder: Path, *, buckets: int) 
     waiting: list[pa.Table] = []
     for number, batches in enumerate(sources):
         for rows in batches:
-            waiting.append(rows.append_column(_SOURCE, pa.array(np.full(rows.num_rows, number))))
+            waiting.append(_from_source(rows, number))
             if sum(each.num_rows for each in waiting) >= room:
                 _spill(waiting, buckets=buckets, folder=folder)
                 waiting = []
@@ -78,10 +92,11 @@ def stage(sources: Iterable[Iterable[pa.Table]], folder: Path, *, buckets: int) 
 def finish(staged: Path, *, bucket: int, existing: list[Path], target: Path) -> Finished:
     """Give a bucket's rows their ids, drop what is there twice or in the log already, and write the rest sorted."""
     rows = coded(_staged_rows(staged))
-    may_repeat = bool(existing) or not _holds_no_repeats(rows)
     order, tied = order_by_time(rows)
+    if not existing and _holds_no_repeats(rows):
+        return finished(_sorted_with_ids(rows, order, tied), bucket=bucket, target=target)
     rows = _with_ids(rows, twins_among=np.sort(order[tied]))
-    fresh = _fresh(rows, existing) if may_repeat else np.arange(rows.num_rows)
+    fresh = _fresh(rows, existing)
     duplicates = rows.num_rows - len(fresh)
     if not len(fresh):
         return Finished(bucket, None, 0, duplicates)
@@ -100,17 +115,33 @@ def finished(rows: pa.Table, *, bucket: int, target: Path, duplicates: int = 0) 
     return Finished(bucket, target, rows.num_rows, duplicates, *ends)
 
 
+def _from_source(rows: pa.Table, number: int) -> pa.Table:
+    return with_codes(rows).append_column(_SOURCE, pa.array(np.full(rows.num_rows, number, dtype=np.int32)))
+
+
 def _spill(waiting: list[pa.Table], *, buckets: int, folder: Path) -> None:
     if not sum(rows.num_rows for rows in waiting):
         return
-    rows = pa.concat_tables(waiting).combine_chunks()
-    bucket_of_row = buckets_of(column(rows, "user_id"), buckets)
+    rows = pa.concat_tables(waiting).unify_dictionaries().combine_chunks()
+    users = column(rows, "user_id")
+    bucket_of_user = buckets_of(users.dictionary, buckets).astype(np.int16)  # int16: sorted by radix
+    bucket_of_row = bucket_of_user[users.indices.to_numpy()]
+    rows = _without_empty_columns(_with_users_by_bucket(rows, bucket_of_user))
+    rows = taken(rows, np.argsort(bucket_of_row, kind="stable"))
     counts = np.bincount(bucket_of_row, minlength=buckets)
-    rows = taken(rows, np.argsort(bucket_of_row.astype(np.int16), kind="stable"))  # int16: a radix sort
     ends = np.cumsum(counts)
     for bucket in np.flatnonzero(counts).tolist():
-        with _spilled(folder, bucket).open("ab") as file, pa.ipc.new_stream(file, _STAGED) as piece:
-            piece.write_table(rows.slice(int(ends[bucket] - counts[bucket]), int(counts[bucket])))
+        piece = with_own_texts(rows.slice(int(ends[bucket] - counts[bucket]), int(counts[bucket])))
+        with _spilled(folder, bucket).open("ab") as file, pa.ipc.new_stream(file, piece.schema) as stream:
+            stream.write_table(piece)
+
+
+def _with_users_by_bucket(rows: pa.Table, bucket_of_user: NDArray[np.int16]) -> pa.Table:
+    """The users of a bucket side by side in the dictionary, so that its rows can be told theirs quickly."""
+    order = np.argsort(bucket_of_user, kind="stable")
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return with_texts(rows, recoded(column(rows, "user_id"), places, order=order), column(rows, "event"))
 
 
 def _spilled(folder: Path, bucket: int) -> Path:
@@ -123,24 +154,45 @@ def _staged_rows(path: Path) -> pa.Table:
     with pa.memory_map(str(path)) as file:
         while file.tell() < file.size():
             pieces.append(pa.ipc.open_stream(file).read_all())
-    return pa.concat_tables(pieces).combine_chunks()
+    rows = pa.concat_tables([_STAGED.empty_table(), *pieces], promote_options="default")
+    return rows.unify_dictionaries().combine_chunks()
+
+
+def _without_empty_columns(rows: pa.Table) -> pa.Table:
+    """What most files do not have need not be written and read again."""
+    return rows.select([name for name in rows.column_names if rows[name].null_count < rows.num_rows])
+
+
+def _sorted_with_ids(rows: pa.Table, order: IntArray, tied: IntArray) -> pa.Table:
+    """Rows of one source, all without an id, sorted and with ids: written last, because numbers are moved faster."""
+    arrived = np.sort(order[tied])  # twins share user and time, and are numbered as they came
+    few = _with_ids(rows.take(pa.array(arrived)), twins_among=np.arange(len(arrived)))
+    within = order_of(few)
+    order[tied] = arrived[within]
+    rows = taken(rows, order)
+    ids = hex_text(content_hashes(rows))
+    if len(tied):
+        mask = np.zeros(len(ids), dtype=bool)
+        mask[tied] = True
+        ids = pc.replace_with_mask(ids, mask, column(few, "event_id").take(pa.array(within)))
+    return _named(rows, ids)
 
 
 def _with_ids(rows: pa.Table, *, twins_among: IntArray) -> pa.Table:
     """The rows without their source, the missing event ids derived from the content."""
     ids = column(rows, "event_id")
-    place = EVENT_SCHEMA.get_field_index("event_id")
-    named = rows.drop_columns(["source"])
-    if not ids.null_count:
-        return named
     if ids.null_count == len(ids):
-        sources = column(rows, "source").to_numpy()
-        derived = content_ids(rows, sources, user_codes(rows), twins_among=twins_among)
-    else:
+        ids = content_ids(rows, column(rows, "source").to_numpy(), user_codes(rows), twins_among=twins_among)
+    elif ids.null_count:
         unnamed = rows.filter(ids.is_null()).combine_chunks()
         derived = content_ids(unnamed, column(unnamed, "source").to_numpy(), user_codes(unnamed))
-        derived = pc.replace_with_mask(ids, ids.is_null(), derived)
-    return named.set_column(place, EVENT_SCHEMA.field(place), derived)
+        ids = pc.replace_with_mask(ids, ids.is_null(), derived)
+    return _named(rows, ids)
+
+
+def _named(rows: pa.Table, ids: pa.Array) -> pa.Table:
+    place = CODED_SCHEMA.get_field_index("event_id")
+    return rows.drop_columns(["source"]).set_column(place, CODED_SCHEMA.field(place), ids)
 
 
 def _holds_no_repeats(staged: pa.Table) -> bool:

@@ -1,7 +1,7 @@
 """Files with a row an event, in batches of bounded size: Parquet, CSV and NDJSON, their columns named as we do."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, BinaryIO
 
 import numpy as np
@@ -25,7 +25,7 @@ _UNPACKED = 6  # times the size of a text that is compressed, about
 _FEW_TEXTS = ("user_id", "event")  # columns that hold a text many times, and are read and checked faster as codes
 
 
-def read(file: SourceFile, mapping: Mapping, *, stdin: BinaryIO | None = None) -> Iterator[RawRows]:
+def read(file: SourceFile, mapping: Mapping, *, stdin: BinaryIO | None = None) -> Generator[RawRows]:
     """The rows of a file, batch by batch; raises `BadInput` for what is wrong with the whole of it."""
     if file.format == "parquet":
         yield from _read_parquet(file, mapping)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -284,3 +285,18 @@ def test_profiles_come_in_as_events_of_a_kind_of_ours(tmp_path: Path) -> None:
 def test_no_other_kind_of_ours_can_be_given() -> None:
     with pytest.raises(BadInput, match=r"'\$erased' begins with \$, as our own kinds do"):
         Mapping(event_constant="$erased")
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.parquet"])
+def test_of_refused_rows_not_even_the_names_are_in_the_log(tmp_path: Path, name: str) -> None:
+    rows = pa.table(
+        {"user_id": ["ada", "emil"], "time": [utc("2026-05-01"), utc("1970-01-01")], "event": ["a", "torn"]}
+    )
+    if name == "events.csv":
+        pa_csv.write_csv(rows, tmp_path / name)
+    else:
+        pq.write_table(rows, tmp_path / name)
+    assert taken(tmp_path, tmp_path / name).quarantined == 1
+    (file,) = (tmp_path / "log").glob("bucket=*/*.parquet")
+    stored = file.read_bytes()
+    assert (b"ada" in stored, b"emil" in stored, b"torn" in stored) == (True, False, False)
