@@ -1,6 +1,5 @@
 import math
 import re
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -71,10 +70,6 @@ RICH = standard(TYPICAL, activity=("visit", "purchase", "search"), clock=Clock("
 
 def family_of(features, family):
     return [feature.name for feature in features if feature.family == family]
-
-
-def names(found: LogSummary):
-    return set(standard(found).names)
 
 
 def test_a_typical_log_has_150_to_250_columns_of_every_family():
@@ -237,45 +232,6 @@ def test_nobody_has_one_days_or_one_events():
     assert not any("(s)" in text for feature in RICH for text in (feature.pattern, feature.pattern_zh, feature.missing))
 
 
-def test_a_log_that_is_only_dated_has_no_columns_of_hours():
-    hours, dated = names(TYPICAL), names(replace(TYPICAL, has_hours=False))
-    gone = hours - dated
-    assert dated < hours
-    assert {name.rsplit("_", 1)[0] for name in gone} == {
-        *(f"{band}_share" for band in ("night", "morning", "afternoon", "evening")),
-        "rhythm_change",
-    }
-    assert "weekend_share_ever" in dated
-
-
-def test_only_what_was_given_back_makes_no_column_that_is_missing_for_all():
-    back = replace(PURCHASE, negative=PURCHASE.valued, large=-1.0, least=-90.0, most=-0.5)
-    found = standard(summary(back, VISIT))
-    history = [("2026-09-01", "purchase", -3.0), ("2026-10-20", "purchase", -7.0), ("2026-10-30", "visit", None)]
-    row = values(found, history)
-    assert row["mean_amount_91d"] == -5.0
-    assert {name for name in found.names if math.isnan(row[name]) and "amount" in name} == {
-        "mean_amount_7d",  # nothing in that week
-        "amount_fifth",  # of nobody but him
-    }
-    assert not any("returned" in name for name in found.names)
-
-
-def test_values_that_are_always_nothing_are_no_money():
-    found = names(summary(replace(PURCHASE, negative=0, large=0.0, least=0.0, most=0.0), VISIT))
-    assert not any("amount" in name for name in found)
-
-
-def test_one_price_makes_totals_and_no_means():
-    one_price = replace(PURCHASE, negative=0, large=9.0, least=9.0, most=9.0)
-    found = names(summary(one_price, VISIT))
-    assert {"amount_28d", "amount_fifth", "purchase_amount_28d", "amount_per_day_of_purchase_91d"} <= found
-    assert not any("mean_amount" in name or "largest_amount" in name or "newest_amount" in name for name in found)
-    several = names(summary(one_price, replace(VISIT, valued=VISIT.events, large=9.0, least=9.0, most=12.0)))
-    assert {"mean_amount_28d", "visit_mean_amount_364d"} <= several
-    assert "purchase_mean_amount_364d" not in several
-
-
 @pytest.mark.parametrize(
     ("role", "kinds"),
     [
@@ -310,7 +266,7 @@ def test_a_named_role_is_not_guessed_and_activity_is_nobody_elses_deed():
         {"redemptions": ("nothing",)},
         {"returns": ("nothing",)},
         {"properties": ("nothing",)},
-        {"timezone": "Moon/Base"},
+        {"clock": Clock("Moon/Base")},
     ],
 )
 def test_a_kind_a_property_or_a_zone_that_is_not_there_is_refused(wrong):
