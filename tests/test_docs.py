@@ -213,8 +213,10 @@ def _quarantine_codes() -> Iterator[str]:
         r'checks\.(\w+)\("(\w+)"(?:,[^)\n]*required=(\w+))?', inspect.getsource(events.validate)
     ):
         source = inspect.getsource(getattr(events._Checks, check))
+        for called in re.findall(r"self\.(_reject_\w+)\(", source):
+            source += inspect.getsource(getattr(events._Checks, called))
         for prefix in re.findall(r'f"(\w+)_\{name\}"', source):
-            if prefix != "missing" or required == "True":
+            if prefix != "missing" or required != "False":
                 yield f"{prefix}_{column}"
         if "{problem}_{name}" in source:
             yield from (f"{problem}_{column}" for problem in events._TIME_SENTENCES)
