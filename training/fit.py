@@ -70,6 +70,8 @@ class Recipe:
     trees: int
     booster_weight: float
     log_losses: dict[str, float] = field(default_factory=dict)  # of each candidate and of a constant, on validation
+    only: tuple[str, ...] = ()  # the features that the regression reads; none named: all
+    linear_l2: float | None = None  # of the regression, where it is not the settings'
 
     @property
     def blend(self) -> str:
@@ -82,6 +84,8 @@ class Recipe:
         >>> Recipe(120, 0.5).says()
         '120 trees, half and half with a spline regression (fixed: the history is too short for a validation)'
         """
+        if self.only:
+            return f"a spline regression alone, on {', '.join(self.only)} (fixed: there are few users to learn from)"
         blend = _BLENDS.get(self.booster_weight, f"{self.booster_weight:.0%} of a blend with a spline regression")
         if not self.log_losses:
             return f"{self.trees} trees, {blend} (fixed: the history is too short for a validation)"
@@ -159,6 +163,10 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
     `dates` names features of the cutoff itself: trees may use them, the regression would run away with them.
     """
     check_outcomes(rows)
+    if recipe.only:
+        dates = (*dates, *(name for name in rows.snapshots.names if name not in recipe.only and name not in dates))
+    if recipe.linear_l2 is not None:
+        settings = replace(settings, linear_l2=recipe.linear_l2)
     model = _model(settings, rows, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
     return model.fit(rows.frame, rows.labels)
 

@@ -76,9 +76,10 @@ class TrainingSet:
     def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
         """The rows of these cutoffs whose outcome is known."""
         moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)
-        return self._only(np.isin(self.snapshots.cutoffs, moments) & ~np.isnan(self.labels))
+        return self.where(np.isin(self.snapshots.cutoffs, moments) & ~np.isnan(self.labels))
 
-    def _only(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
+    def where(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
+        """The chosen rows, by mask."""
         rows, facts = self.snapshots.rows(chosen), self.facts.at(chosen)
         return replace(self, snapshots=rows, labels=self.labels[chosen], facts=facts)
 
