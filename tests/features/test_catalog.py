@@ -1,72 +1,27 @@
 import math
 import re
 from dataclasses import replace
-from datetime import timedelta
 
-import numpy as np
 import pytest
 
 from features.catalog import FAMILIES, kinds_kept, slug_of, standard
 from features.errors import BadInput
 from features.expressions import Clock, Window, tallies
 from features.families.roles import role_of
-from features.plan import make_plan
-from features.population import Population
-from features.property_counts import PropertySummary
-from features.snapshots import in_population, of_events, of_user
 from features.summary import KindSummary, LogSummary
-from features.user_events import Property, UserEvents
-from features.windows import days, iso, utc
-from tests.cast import user_events
-
-
-def summary(*kinds, users=1000, start="2025-01-01", end="2026-11-01", properties=(), profile=()):
-    return LogSummary(
-        events=sum(kind.events for kind in kinds),
-        users=users,
-        start=utc(start),
-        end=utc(end),
-        kinds=tuple(kinds),
-        properties=tuple(properties),
-        profile_properties=tuple(profile),
-    )
-
-
-def texts(name, *found, events=40_000, distinct=None):
-    distinct = distinct or len(found)
-    return PropertySummary(name, events, distinct, tuple((text, events // distinct) for text in found))
-
-
-PURCHASE = KindSummary("purchase", events=9000, users=1000, valued=9000, negative=40, large=70.26)
-VISIT = KindSummary("visit", events=50_000, users=900, valued=0)
-REFUND = KindSummary("refund", events=30, users=20, valued=30, large=12.0)
-SEARCH = KindSummary("search", events=8000, users=700, valued=0)
-QUIZ = KindSummary("quiz", events=50, users=30, valued=0)
-TICKET = KindSummary("ticket", events=300, users=100, valued=0)
-MAILING = KindSummary("mailing", events=2000, users=900, valued=0)
-REDEMPTION = KindSummary("coupon_redemption", events=200, users=80, valued=0)
-TYPICAL = summary(
-    PURCHASE,
-    VISIT,
-    SEARCH,
-    REFUND,
-    QUIZ,
-    TICKET,
+from tests.typical_log import (
     MAILING,
+    PURCHASE,
     REDEMPTION,
-    properties=[
-        texts("store", "north", "south"),
-        texts("channel", "web", "app"),
-        texts("discount", "0.5", "1.25", events=9000),
-        texts("order_id", *map(str, range(20)), events=60_000, distinct=10_000),
-    ],
-    profile=[
-        texts("plan", "free", "pro", events=1000),
-        texts("age", *map(str, range(20, 40)), events=900, distinct=60),
-        texts("name", *(f"n{number}" for number in range(20)), events=1000, distinct=1000),
-    ],
+    REFUND,
+    RICH,
+    TICKET,
+    TYPICAL,
+    VISIT,
+    summary,
+    texts,
+    values,
 )
-RICH = standard(TYPICAL, activity=("visit", "purchase", "search"), clock=Clock("Asia/Shanghai"))
 
 
 def family_of(features, family):
@@ -310,7 +265,8 @@ def test_a_named_role_is_not_guessed_and_activity_is_nobody_elses_deed():
         {"redemptions": ("nothing",)},
         {"returns": ("nothing",)},
         {"properties": ("nothing",)},
-        {"timezone": "Moon/Base"},
+        {"clock": Clock("Moon/Base")},
+        {"clock": Clock(told_by="nothing")},
     ],
 )
 def test_a_kind_a_property_or_a_zone_that_is_not_there_is_refused(wrong):
@@ -335,110 +291,3 @@ def test_profiles_are_numbers_or_categories_and_names_are_neither():
     assert RICH["profile_plan"].categories == ("free", "pro", "(another)")
     assert RICH["profile_age"].categories == ()
     assert RICH["profile_age"].says(31.0, "zh") == "age\N{FULLWIDTH COLON}31"
-
-
-def test_what_was_sent_redeemed_and_ignored():
-    history = [
-        ("2026-10-05", "mailing", None),
-        ("2026-10-20", "mailing", None),
-        ("2026-10-25", "mailing", None),
-        ("2026-10-26", "coupon_redemption", None),
-    ]
-    row = values(RICH, history)
-    assert (row["treatments_28d"], row["redemptions_28d"], row["ignored_91d"]) == (3, 1, 2)
-    assert row["redeemed_share_91d"] == pytest.approx(1 / 3)
-    assert row["days_since_last_treatment"] == 7
-    assert row["events_ever"] == 0
-
-
-def test_service_tells_the_last_trouble_its_rate_and_its_change():
-    history = [
-        ("2026-09-20", "ticket", None),
-        ("2026-10-20", "ticket", None),
-        ("2026-10-25", "ticket", None),
-        *((f"2026-10-{day}", "visit", None) for day in (10, 20, 25, 30)),
-    ]
-    row = values(RICH, history)
-    assert (row["days_since_last_trouble"], row["troubles_28d"], row["trouble_change_28d"]) == (7, 2, 1)
-    assert row["trouble_rate_91d"] == 3 / 4
-
-
-def test_money_knows_returns_discounts_and_large_purchases():
-    history = [
-        ("2026-10-01", "purchase", 100.0),
-        ("2026-10-20", "purchase", 50.0),
-        ("2026-10-25", "purchase", -20.0),
-        ("2026-10-26", "refund", 10.0),
-    ]
-    row = values(RICH, history, discount=["5", "10", None, None])
-    assert row["amount_ever"] == 130
-    assert row["mean_amount_ever"] == 75
-    assert row["returned_share_ever"] == pytest.approx(0.2)
-    assert row["discount_share_ever"] == pytest.approx(0.1)
-    assert row["days_since_last_large_amount"] == 31
-    assert RICH["days_since_last_large_amount"].says(31.0) == "last purchase of 70.3 or more 31 days ago"
-
-
-def test_the_rhythm_is_by_the_clock_of_the_zone_and_its_change_is_what_moved():
-    evenings = [(f"2026-06-{day:02}T12:00:00Z", "visit", None) for day in range(1, 11)]  # 20:00 in Shanghai
-    mornings = [(f"2026-10-{day:02}T01:00:00Z", "visit", None) for day in range(10, 20)]  # 09:00 there
-    row = values(RICH, evenings + mornings)
-    assert (row["morning_share_ever"], row["evening_share_ever"], row["morning_share_91d"]) == (0.5, 0.5, 1.0)
-    assert row["rhythm_change_28d"] == 1.0
-    assert math.isnan(values(RICH, mornings)["rhythm_change_28d"])
-
-
-def test_a_steady_users_fading_levels_are_his_weekly_count():
-    cutoff = utc("2026-11-01")
-    history = [(iso(cutoff - days(age) - timedelta(hours=1)), "visit", None) for age in range(1200)]
-    row = values(RICH, history)
-    for half_life in (7, 28, 91):
-        assert row[f"events_a_week_halved_{half_life}d"] == pytest.approx(7, rel=0.06)
-    assert row["momentum_7d_of_28d"] == pytest.approx(1, rel=0.06)
-
-
-def test_the_same_weeks_a_year_ago_begin_364_days_before_the_cutoff():
-    cutoff = utc("2026-11-01")
-    history = [(iso(cutoff - days(age)), "visit", None) for age in (336, 337, 364, 365)]
-    assert values(RICH, history)["events_last_year_28d"] == 2
-
-
-def test_the_most_recent_most_frequent_and_best_spender_is_in_the_fifth_fifth():
-    users = {
-        f"user{number}": [(f"2026-10-{10 + number}", "purchase", 10.0 * number + day) for day in range(number)]
-        for number in range(1, 11)
-    }
-    plan = make_plan(RICH)
-    population = Population(("purchase",), days(91))
-    found = of_events(
-        with_columns(user_events(users)), plan, RICH.names, cutoffs=[utc("2026-11-01")], population=population
-    )
-    fifths = in_population(found, plan).to_pandas()[["recency_fifth", "frequency_fifth", "amount_fifth"]]
-    assert fifths["recency_fifth"].droplevel("cutoff")["user10"] == 5
-    assert fifths["recency_fifth"].droplevel("cutoff")["user1"] == 1
-    assert fifths["amount_fifth"].droplevel("cutoff").sort_index().to_dict()["user9"] == 5
-    assert set(np.unique(fifths["recency_fifth"])) == {1, 2, 3, 4, 5}
-
-
-def values(features, history, *, cutoff="2026-11-01", discount=None):
-    """What the features say of one user, by name."""
-    events = with_columns(user_events({"ada": history}), discount=discount)
-    return dict(zip(features.names, of_user(events, make_plan(features), cutoff=utc(cutoff))[0], strict=True))
-
-
-def with_columns(events: UserEvents, *, discount=None) -> UserEvents:
-    """The same events with the properties that the typical log has, all of them missing but the discount."""
-    missing = Property(np.full(len(events.times), -1, dtype=np.int32), ())
-    named = dict.fromkeys(("store", "channel", "plan", "age", "order_id", "discount"), missing)
-    if discount is not None:
-        amounts = tuple(amount for amount in discount if amount is not None)
-        codes = [-1 if amount is None else amounts.index(amount) for amount in discount]
-        named["discount"] = Property(np.array(codes, dtype=np.int32), amounts)
-    return UserEvents(
-        events.user_ids, events.offsets, events.times, events.kinds, events.kind_names, events.values, None, named
-    )
-
-
-def test_a_property_that_no_profile_has_cannot_tell_the_time_zone():
-    with pytest.raises(BadInput, match="no profile has the property 'zone'"):
-        standard(TYPICAL, clock=Clock("UTC", told_by="zone"))
