@@ -19,7 +19,8 @@ _CODE: Any = cgutils  # as above
 _ARRAYS: Any = arrayobj
 _NUMBERS = numba.float64[::1]
 _ACTIVE_DAYS = _TYPES.NamedTuple(
-    (numba.int64[::1], _NUMBERS, _NUMBERS, numba.int64, numba.float64, numba.float64, numba.int64, _NUMBERS), ActiveDays
+    (numba.int64[::1], _NUMBERS, _NUMBERS, _NUMBERS, numba.int64, numba.float64, numba.float64, numba.int64, _NUMBERS),
+    ActiveDays,
 )
 _SIGNATURE: Any = numba.float64(_ACTIVE_DAYS)
 _ALIVE: list[Any] = []  # machine code is freed with the object that compiled it

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from features.compiled import call_operator, lent
 from features.expressions import Additive
 from features.kernel_tables import DAY, Asked, Days, Flags, Happened, Integers, Numbers, Seen, part, within
-from features.operators import MEMORY, ActiveDays
+from features.operators import MEMORY, WEEKS, ActiveDays
 from features.plan import ACTIVE_DAYS, ADDITIVES, BOUNDS, DAYS, EVER, HOURS, VALUES
 
 _COUNT = ADDITIVES.index(Additive.COUNT)
@@ -155,13 +155,17 @@ def _reach(reached: Integers, edges: Integers, selection: Integers, numbers: Int
 
 
 @part
-def _most(numbers: Numbers) -> float:
-    """The largest number; missing when all are."""
-    most = np.nan
-    for number in numbers:
-        if number > most or np.isnan(most):
-            most = number
-    return most
+def _count_weeks(weeks: Numbers, s: int, numbers: Integers, counts: Numbers, count: int, today: int) -> None:
+    """Add up the newest days of a selection by week, counted back from where `today` begins."""
+    for week in range(WEEKS):
+        weeks[s, week] = 0.0
+    week, start = 0, today - 7
+    for place in range(count - 1, -1, -1):
+        while numbers[s, place] < start:
+            week, start = week + 1, start - 7
+        if week >= WEEKS:
+            break
+        weeks[s, week] += counts[s, place]
 
 
 @part
@@ -182,13 +186,16 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
     active, numbers, newest, oldest, current = days.active, days.day, days.newest, days.oldest, days.current
     counts, totals, largest, peaks = days.counts, days.totals, days.largest, days.peaks
     sums, lost, reached, rows = days.sums, days.lost, days.reached, days.day.shape[1] + 1
-    before, memory = days.before, days.memory
+    before, memory, weeks, looks = days.before, days.memory, days.weeks, asked.looks
     reached[:], before[:] = 0, 0
     for row in range(len(cutoffs)):
         out, today = cells[row], (cutoffs[row] - phase) // DAY  # the number of the day that begins at the cutoff
         for s in range(len(selections)):
             _reach(reached, edges, lent(selections, s, 5), lent(numbers, s, active[s]), active[s], today)
+            if looks[s] & DAYS:
+                _count_weeks(weeks, s, numbers, counts, reached[selections[s, 4] - 1], today)
             first, width = selections[s, 1], selections[s, 2] - selections[s, 1]
+            best, best_newer, best_older = np.nan, -1, -1  # the largest value of the window before
             for entry in range(window_ends[s], window_ends[s + 1]):
                 additive, cell = windows[entry, 0], windows[entry, 3]
                 newer = reached[windows[entry, 1]]
@@ -203,7 +210,13 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
                 elif additive == ACTIVE_DAYS:
                     out[cell] = newer - older
                 elif older > 0 or newer == 0:
-                    out[cell] = _most(lent(largest, s, newer)[older:])
+                    if newer != best_newer or older > best_older:
+                        best, best_newer, best_older = np.nan, newer, newer
+                    for place in range(older, best_older):
+                        if largest[s, place] > best or np.isnan(best):
+                            best = largest[s, place]
+                    best_older = older
+                    out[cell] = best
                 else:
                     out[cell] = peaks[s, newer - 1]
         for entry in range(len(ages)):
@@ -225,6 +238,7 @@ def fill_rows(asked: Asked, days: Days, phase: int, cutoffs: Integers, cells: Nu
                     lent(numbers, s, count),
                     lent(counts, s, count),
                     lent(totals, s, count),
+                    lent(weeks, s, WEEKS),
                     today,
                     silence,
                     numbers_given[entry],

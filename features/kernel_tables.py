@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from features.operators import MEMORY
+from features.operators import MEMORY, WEEKS
 from features.windows import MICROSECONDS_PER_DAY
 
 Given = ParamSpec("Given")
@@ -66,6 +66,7 @@ class Days(NamedTuple):
     oldest: Integers  # time of the first event of all, by selection
     counts: Numbers
     totals: Numbers
+    weeks: Numbers  # events in each week counted back from a cutoff: [selections, WEEKS]
     largest: Numbers  # of the day
     peaks: Numbers  # the largest up to the day
     current: Numbers  # the newest value at the end of the day
@@ -150,6 +151,7 @@ def room_for_days(users: Integers, happened: Happened, asked: Asked) -> Days:
         np.empty(selections, dtype=np.int64),
         np.empty((selections, room), dtype=np.float64),
         np.empty((selections, room), dtype=np.float64),
+        np.empty((selections, WEEKS), dtype=np.float64),
         np.empty((selections, room), dtype=np.float64),
         np.empty((selections, room), dtype=np.float64),
         np.empty((selections, room), dtype=np.float64),

@@ -37,7 +37,7 @@ from features.expressions import (
 )
 from features.feature_set import Feature, FeatureSet
 from features.kinds import PROFILE
-from features.operators import known
+from features.operators import WEEKS, known
 from features.windows import days, zone_named
 
 __all__ = [
@@ -207,24 +207,24 @@ class Selection:
         return self.days_say("longest_streak")
 
     def week_streak(self) -> OfDays:
-        """Active weeks in a row, counted back from the cutoff."""
+        """Active weeks in a row, counted back from the cutoff; 52 at most."""
         return self.days_say("week_streak")
 
     def active_weeks(self, *, weeks: int) -> OfDays:
         """How many of the last weeks, counted back from the cutoff, had an event."""
-        return self.days_say("active_weeks", weeks)
+        return self.days_say("active_weeks", _weeks(weeks))
 
     def weekly_slope(self, *, weeks: int) -> OfDays:
         """By how much the count of a week grows from week to week, fitted over the last weeks."""
-        return self.days_say("weekly_slope", weeks)
+        return self.days_say("weekly_slope", _weeks(weeks))
 
     def peak_week(self, *, weeks: int) -> OfDays:
         """The count of the busiest of the last weeks."""
-        return self.days_say("peak_week", weeks)
+        return self.days_say("peak_week", _weeks(weeks))
 
     def weeks_since_peak(self, *, weeks: int) -> OfDays:
         """How many weeks ago the busiest of the last weeks was; missing when all were silent."""
-        return self.days_say("weeks_since_peak", weeks)
+        return self.days_say("weeks_since_peak", _weeks(weeks))
 
     def early_count(self, *, first: timedelta = days(7)) -> OfDays:
         """The events of the first days, from the day of the first one."""
@@ -317,6 +317,12 @@ def _feature(name: str, entry: Described | Expression) -> Feature:
 
 def _last_days(last: timedelta | None) -> int:
     return 0 if last is None else _whole_days(last, least=1)
+
+
+def _weeks(weeks: int) -> int:
+    if not 1 <= weeks <= WEEKS:
+        raise BadInput(f"weeks={weeks}: expected 1 to {WEEKS}.")
+    return weeks
 
 
 def _whole_days(span: timedelta, *, least: int) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.language import events, feature_set
-from features.operators import MEMORY, ActiveDays, known
+from features.operators import MEMORY, WEEKS, ActiveDays, known
 from features.plan import Plan, make_plan
 from features.tally import features_of
 from features.user_events import UserEvents
@@ -145,11 +145,17 @@ def _active_days(seen: Sequence[tuple[int, float]], number: float) -> ActiveDays
         day = (time - phase) // _DAY
         counts[day] = counts.get(day, 0.0) + 1.0
         totals[day] = totals.get(day, 0.0) + (0.0 if math.isnan(value) else value)
+    today = (_CUTOFF - phase) // _DAY
+    weeks = np.zeros(WEEKS)
+    for day, count in counts.items():
+        if (today - 1 - day) // 7 < WEEKS:
+            weeks[(today - 1 - day) // 7] += count
     return ActiveDays(
         days=np.array(list(counts), dtype=np.int64),
         counts=np.array(list(counts.values()), dtype=np.float64),
         totals=np.array(list(totals.values()), dtype=np.float64),
-        today=(_CUTOFF - phase) // _DAY,
+        weeks=weeks,
+        today=today,
         silence=(_CUTOFF - seen[-1][0]) / _DAY,
         number=number,
         before=0,

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from features.errors import BadInput
 
 MEMORY = 72  # numbers that an operator may keep from one cutoff of a user to the next
+WEEKS = 52  # that are counted for all operators
 
 
 class ActiveDays(NamedTuple):
@@ -35,6 +36,7 @@ class ActiveDays(NamedTuple):
     days: NDArray[np.int64]  # their numbers, ascending: a day's age is `today - 1 - day`
     counts: NDArray[np.float64]  # events on each
     totals: NDArray[np.float64]  # sum of the values on each
+    weeks: NDArray[np.float64]  # [WEEKS], events in each of the last weeks, counted back from the cutoff
     today: int  # the number of the day that begins at the cutoff
     silence: float  # days since the newest event
     number: float  # the parameter given in the language
@@ -242,69 +244,47 @@ def longest_streak(active: ActiveDays) -> float:
 @operator(family="cadence", unit="weeks", nothing=0.0)
 def active_weeks(active: ActiveDays) -> float:
     """In how many of the last `number` weeks, counted back from the cutoff, there was an event."""
-    weeks, newest, week, start = 0.0, -1, 0, active.today - 7
-    for place in range(len(active.days) - 1, -1, -1):
-        while active.days[place] < start:
-            week, start = week + 1, start - 7
-        if week >= active.number:
-            break
-        if week != newest:
-            weeks, newest = weeks + 1.0, week
+    weeks = 0.0
+    for week in range(min(int(active.number), len(active.weeks))):
+        weeks += active.weeks[week] > 0.0
     return weeks
 
 
 @operator(family="cadence", unit="weeks", nothing=0.0)
 def week_streak(active: ActiveDays) -> float:
-    """How many weeks in a row, counted back from the cutoff, had an event."""
-    streak, end = 0.0, active.today  # of the week that is looked for
-    for place in range(len(active.days) - 1, -1, -1):
-        if active.days[place] < end - 7:
-            break
-        if active.days[place] < end:
-            streak, end = streak + 1.0, end - 7
-    return streak
+    """How many weeks in a row, counted back from the cutoff, had an event; `WEEKS` at most."""
+    streak = 0
+    while streak < len(active.weeks) and active.weeks[streak] > 0.0:
+        streak += 1
+    return float(streak)
 
 
 @operator(family="trend", unit="events a week")
 def weekly_slope(active: ActiveDays) -> float:
     """The least-squares slope of the weekly counts over the last `number` weeks; above 0 means growing."""
-    slope, week, start = 0.0, 0, active.today - 7
-    for place in range(len(active.days) - 1, -1, -1):
-        while active.days[place] < start:
-            week, start = week + 1, start - 7
-        if week >= active.number:
-            break
-        slope += ((active.number - 1.0) / 2.0 - week) * active.counts[place]
-    squares = active.number * (active.number * active.number - 1.0) / 12.0
+    slope, weeks = 0.0, min(int(active.number), len(active.weeks))
+    for week in range(weeks):
+        slope += ((weeks - 1.0) / 2.0 - week) * active.weeks[week]
+    squares = weeks * (weeks * weeks - 1.0) / 12.0
     return slope / squares if squares > 0.0 else np.nan
 
 
 @operator(family="trend", unit="events", nothing=0.0)
 def peak_week(active: ActiveDays) -> float:
     """The most events in one of the last `number` weeks, counted back from the cutoff."""
-    most, inside, week, start = 0.0, 0.0, 0, active.today - 7
-    for place in range(len(active.days) - 1, -1, -1):
-        while active.days[place] < start:
-            week, start, inside = week + 1, start - 7, 0.0
-        if week >= active.number:
-            break
-        inside += active.counts[place]
-        most = max(most, inside)
+    most = 0.0
+    for week in range(min(int(active.number), len(active.weeks))):
+        most = max(most, active.weeks[week])
     return most
 
 
 @operator(family="trend", unit="weeks")
 def weeks_since_peak(active: ActiveDays) -> float:
     """How many weeks ago the busiest of the last `number` weeks was; of equal ones the newest."""
-    most, inside, peak, week, start = 0.0, 0.0, np.nan, 0, active.today - 7
-    for place in range(len(active.days) - 1, -1, -1):
-        while active.days[place] < start:
-            week, start, inside = week + 1, start - 7, 0.0
-        if week >= active.number:
-            break
-        inside += active.counts[place]
-        if inside > most:
-            most, peak = inside, float(week)
+    most, peak = 0.0, np.nan
+    for week in range(min(int(active.number), len(active.weeks))):
+        if active.weeks[week] > most:
+            most, peak = active.weeks[week], float(week)
     return peak
 
 

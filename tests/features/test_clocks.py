@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.catalog import standard
 from features.clocks import hours_of_week
 from features.errors import BadInput
 from features.expressions import Clock
@@ -14,6 +15,7 @@ from features.kinds import PROFILE
 from features.language import events, feature_set
 from features.plan import make_plan
 from features.snapshots import of_user
+from features.summary import KindSummary, LogSummary
 from features.user_events import Property, UserEvents
 from features.windows import days, from_microseconds, to_microseconds, utc
 
@@ -89,3 +91,10 @@ def test_a_move_changes_the_hours_from_then_on():
 def test_a_zone_that_does_not_exist_is_refused_where_it_is_written():
     with pytest.raises(BadInput, match="is not a time zone"):
         events().night_share(timezone="Mars/Olympus")
+
+
+def test_a_property_that_no_profile_has_cannot_tell_the_zone():
+    visits = KindSummary("visit", events=100, users=10, valued=0)
+    summary = LogSummary(events=100, users=10, start=utc("2025-01-01"), end=utc("2026-01-01"), kinds=(visits,))
+    with pytest.raises(BadInput, match="no profile has the property 'zone'"):
+        standard(summary, clock=Clock("UTC", told_by="zone"))

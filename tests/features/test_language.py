@@ -186,3 +186,9 @@ def test_a_user_without_events_has_a_row_of_nothing():
     features = feature_set(count=events().count(), last=events().days_since_last())
     plan = make_plan(features)
     assert str(of_user(user_events({"ada": []}), plan, cutoff=CUTOFF).tolist()) == "[[0.0, nan]]"
+
+
+@pytest.mark.parametrize("weeks", [0, -1, 53])
+def test_more_weeks_than_are_counted_are_refused(weeks):
+    with pytest.raises(BadInput, match="expected 1 to 52"):
+        events().peak_week(weeks=weeks)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from features.language import events, feature_set
-from features.operators import MEMORY, OPERATORS, ActiveDays, known
+from features.operators import MEMORY, OPERATORS, WEEKS, ActiveDays, known
 from features.plan import make_plan
 from features.snapshots import of_user
 from features.windows import utc
@@ -76,7 +76,9 @@ def test_one_active_day_is_enough_or_the_answer_is_missing(name):
 def test_gaps_beyond_two_months_are_sorted_too():
     days = np.cumsum([0, 70, 5, 300, 90], dtype=np.int64)
     for share, gap in ((0.25, 5), (0.5, 70), (0.75, 90), (1.0, 300)):
-        active = ActiveDays(days, np.ones(5), np.ones(5), int(days[-1]) + 1, 1.0, share, 0, np.empty(MEMORY))
+        active = ActiveDays(
+            days, np.ones(5), np.ones(5), np.zeros(WEEKS), int(days[-1]) + 1, 1.0, share, 0, np.empty(MEMORY)
+        )
         assert known("gap_quantile").function(active) == gap
 
 
