@@ -105,6 +105,7 @@ class Training:
             "trained_at": iso(self.trained_at),
             "code_version": self.code_version,
             "log_version": self.log_version,
+            "learnt_until": iso(self.split.closes(self.split.deployed_fit)),  # later windows are new to the model
             "feature_fingerprint": self.features.fingerprint,
             "definition_id": self.definition.id,
             "as_known": self.knowledge.as_known,
