@@ -67,13 +67,12 @@ def evaluate(
     replicates: int = REPLICATES,
 ) -> Evaluation:
     """Every metric of these probabilities; the ranking metrics use `ranks` where given (a rule's raw score)."""
-    compute = _metrics_of(labels, probabilities, ranks=probabilities if ranks is None else ranks)
+    compute = metrics_of(labels, probabilities, ranks=probabilities if ranks is None else ranks)
     point = {name: float(values[0]) for name, values in compute(np.ones((1, len(labels)))).items()}
     blocks = [compute(weights) for weights in user_weights(users, seed=seed, replicates=replicates)]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
-    why = _why_missing(labels)
-    estimates = {name: _estimate(point[name], drawn[name], why=why) for name in METRICS}
-    estimates["calibration_error"] = _without_bias(estimates["calibration_error"], drawn["calibration_error"])
+    why = why_missing(labels)
+    estimates = {name: estimated(name, point[name], drawn[name], why=why) for name in METRICS}
     return Evaluation(estimates, drawn)
 
 
@@ -82,6 +81,12 @@ def difference(ours: Evaluation, theirs: Evaluation, *, metric: str) -> Estimate
     gap = ours.replicates[metric] - theirs.replicates[metric]
     value = ours[metric].value - theirs[metric].value
     return _estimate(value, gap, why=ours[metric].missing_because)
+
+
+def estimated(metric: str, value: float, drawn: FloatArray, *, why: str) -> Estimate:
+    """A metric with the interval of its replicates; `why` it is missing, where it is."""
+    found = _estimate(value, drawn, why=why)
+    return _without_bias(found, drawn) if metric == "calibration_error" else found
 
 
 def user_weights(users: NDArray[np.object_], *, seed: int, replicates: int) -> Iterator[FloatArray]:
@@ -126,9 +131,14 @@ def log_losses(labels: FloatArray, probabilities: FloatArray) -> FloatArray:
     return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)), dtype=np.float64)
 
 
-def _metrics_of(labels: FloatArray, probabilities: FloatArray, *, ranks: FloatArray) -> Callable[[FloatArray], Metrics]:
+def metrics_of(labels: FloatArray, probabilities: FloatArray, *, ranks: FloatArray) -> Callable[[FloatArray], Metrics]:
     """A function from weights `[replicates, rows]` to every metric `[replicates]`."""
-    of_ranks = ranking_metrics(labels, ranks)
+    of_ranks, of_levels = ranking_metrics(labels, ranks), level_metrics(labels, probabilities)
+    return lambda weights: {**of_ranks(weights), **of_levels(weights)}
+
+
+def level_metrics(labels: FloatArray, probabilities: FloatArray) -> Callable[[FloatArray], Metrics]:
+    """The same for the metrics that ask whether probabilities come true."""
     losses = log_losses(labels, probabilities)
     squares = (probabilities - labels) ** 2
     order = np.argsort(probabilities, kind="stable")
@@ -141,7 +151,6 @@ def _metrics_of(labels: FloatArray, probabilities: FloatArray, *, ranks: FloatAr
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (weights @ probabilities) / (weights @ labels)
         return {
-            **of_ranks(weights),
             "log_loss": (weights @ losses) / mass,
             "brier": (weights @ squares) / mass,
             "calibration_error": np.abs(binned).sum(axis=1) / mass,
@@ -157,7 +166,8 @@ def _without_bias(estimate: Estimate, drawn: FloatArray) -> Estimate:
     return Estimate(estimate.value, max(0.0, estimate.low - bias), max(0.0, estimate.high - bias))
 
 
-def _why_missing(labels: FloatArray) -> str:
+def why_missing(labels: FloatArray) -> str:
+    """Why a metric of these rows is missing, where it is."""
     if not labels.any():
         return f"none of the {len(labels)} test rows churned"
     if labels.all():
