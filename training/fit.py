@@ -14,6 +14,8 @@ from models.blend import Blend
 from models.calibration import choose_calibrator
 from models.model import ChurnModel
 from training.metrics import log_losses
+from training.profit import PAPER, Costs
+from training.ranking import CAPACITY
 from training.snapshots import MAX_ROWS, TrainingSet
 
 FEWEST_TREES = 30  # early stopping on a noisy validation must not leave a model of three trees
@@ -27,6 +29,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "test_cutoffs": (1, 100_000),
     "max_rows": (1, 1_000_000_000),
     "replicates": (1, 100_000),
+    "capacity": (0.0001, 1),
     "seed": (0, 2**32 - 1),
 }
 
@@ -51,6 +54,9 @@ class TrainSettings:
     test_cutoffs: int | None = None  # None: 1, or 4 where the history is rich
     max_rows: int = MAX_ROWS
     replicates: int = 300  # of the bootstrap
+    capacity: float = CAPACITY  # share of the users whom a team can look after
+    contacts: int = 0  # the same as a number of users at each cutoff; 0: the share
+    costs: Costs = PAPER  # of a retention campaign, for the profit
     seed: int = 0
     workers: int = 1
     threads: int = 1

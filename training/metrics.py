@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.user_events import FloatArray
-from training.ranking import RANKING_METRICS, ranking_metrics
+from training.brier import PARTS, brier_parts
+from training.ranking import CAPACITY, RANKING_METRICS, ranking_metrics
 
 CALIBRATION_BINS = 10  # of equal mass, for the expected calibration error and the calibration curve
 REPLICATES = 300
 CELLS_AT_ONCE = 4_000_000  # replicates are computed in blocks of so many weights: about 32 MB an array
 CELLS_IN_ALL = 60_000_000  # beyond, fewer replicates (at least 100) keep a large test set to seconds
 CLIP = 1e-12  # log loss of a certain and wrong prediction stays finite
-LEVEL_METRICS = ("log_loss", "brier", "calibration_error", "predicted_over_observed")
+LEVEL_METRICS = ("log_loss", "brier", *PARTS, "calibration_error", "predicted_over_observed")
+INFLATED = ("calibration_error", "brier_reliability", "brier_resolution")  # by the noise of drawing users twice
 METRICS = (*RANKING_METRICS, *LEVEL_METRICS)
 
 Metrics = dict[str, FloatArray]
@@ -64,10 +66,14 @@ def evaluate(
     users: NDArray[np.object_],
     seed: int,
     ranks: FloatArray | None = None,
+    capacity: float = CAPACITY,
     replicates: int = REPLICATES,
 ) -> Evaluation:
-    """Every metric of these probabilities; the ranking metrics use `ranks` where given (a rule's raw score)."""
-    compute = metrics_of(labels, probabilities, ranks=probabilities if ranks is None else ranks)
+    """Every metric of these probabilities; the ranking metrics use `ranks` where given (a rule's raw score).
+
+    `capacity` is the share of the rows that can be looked after, for the metrics that end in `_at_capacity`.
+    """
+    compute = metrics_of(labels, probabilities, ranks=probabilities if ranks is None else ranks, capacity=capacity)
     point = {name: float(values[0]) for name, values in compute(np.ones((1, len(labels)))).items()}
     blocks = [compute(weights) for weights in user_weights(users, seed=seed, replicates=replicates)]
     drawn = {name: np.concatenate([block[name] for block in blocks]) for name in METRICS}
@@ -80,13 +86,21 @@ def difference(ours: Evaluation, theirs: Evaluation, *, metric: str) -> Estimate
     """Ours minus theirs, paired: both must have been evaluated on the same rows with the same seed."""
     gap = ours.replicates[metric] - theirs.replicates[metric]
     value = ours[metric].value - theirs[metric].value
-    return _estimate(value, gap, why=ours[metric].missing_because)
+    return estimate_of(value, gap, why=ours[metric].missing_because)
 
 
 def estimated(metric: str, value: float, drawn: FloatArray, *, why: str) -> Estimate:
     """A metric with the interval of its replicates; `why` it is missing, where it is."""
-    found = _estimate(value, drawn, why=why)
-    return _without_bias(found, drawn) if metric == "calibration_error" else found
+    found = estimate_of(value, drawn, why=why)
+    return _without_bias(found, drawn) if metric in INFLATED else found
+
+
+def estimate_of(value: float, drawn: FloatArray, *, why: str = "too few rows") -> Estimate:
+    """The value with the middle 95 % of those replicates that carry it; missing, and why, where it is NaN."""
+    if np.isnan(value):
+        return Estimate(np.nan, np.nan, np.nan, why)
+    low, high = np.quantile(drawn[~np.isnan(drawn)], [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
 
 
 def user_weights(users: NDArray[np.object_], *, seed: int, replicates: int) -> Iterator[FloatArray]:
@@ -131,9 +145,12 @@ def log_losses(labels: FloatArray, probabilities: FloatArray) -> FloatArray:
     return np.asarray(-np.where(labels == 1, np.log(clipped), np.log1p(-clipped)), dtype=np.float64)
 
 
-def metrics_of(labels: FloatArray, probabilities: FloatArray, *, ranks: FloatArray) -> Callable[[FloatArray], Metrics]:
+def metrics_of(
+    labels: FloatArray, probabilities: FloatArray, *, ranks: FloatArray, capacity: float = CAPACITY
+) -> Callable[[FloatArray], Metrics]:
     """A function from weights `[replicates, rows]` to every metric `[replicates]`."""
-    of_ranks, of_levels = ranking_metrics(labels, ranks), level_metrics(labels, probabilities)
+    of_ranks = ranking_metrics(labels, ranks, capacity=capacity)
+    of_levels = level_metrics(labels, probabilities)
     return lambda weights: {**of_ranks(weights), **of_levels(weights)}
 
 
@@ -143,17 +160,20 @@ def level_metrics(labels: FloatArray, probabilities: FloatArray) -> Callable[[Fl
     squares = (probabilities - labels) ** 2
     order = np.argsort(probabilities, kind="stable")
     starts = np.array([part[0] for part in np.array_split(np.arange(len(order)), CALIBRATION_BINS) if len(part)])
-    surplus = (probabilities - labels)[order]
+    said, churned = probabilities[order], labels[order]
 
     def compute(weights: FloatArray) -> Metrics:
-        mass = weights.sum(axis=1)
-        binned = np.add.reduceat(weights[:, order] * surplus, starts, axis=1)
+        mass, ordered = weights.sum(axis=1), weights[:, order]
+        rows = np.add.reduceat(ordered, starts, axis=1)
+        predicted, observed = (np.add.reduceat(ordered * each, starts, axis=1) for each in (said, churned))
+        brier = (weights @ squares) / mass
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (weights @ probabilities) / (weights @ labels)
         return {
             "log_loss": (weights @ losses) / mass,
-            "brier": (weights @ squares) / mass,
-            "calibration_error": np.abs(binned).sum(axis=1) / mass,
+            "brier": brier,
+            **brier_parts(rows, predicted, observed, brier=brier),
+            "calibration_error": np.abs(predicted - observed).sum(axis=1) / mass,
             "predicted_over_observed": np.where(np.isfinite(ratio), ratio, np.nan),
         }
 
@@ -161,9 +181,13 @@ def level_metrics(labels: FloatArray, probabilities: FloatArray) -> Callable[[Fl
 
 
 def _without_bias(estimate: Estimate, drawn: FloatArray) -> Estimate:
-    """The interval moved back by what drawing users twice adds: gaps are counted absolutely, so noise never cancels."""
+    """The interval moved back by what drawing users twice adds: gaps are counted absolutely, so noise never cancels.
+
+    No end is below 0, but where the figure itself can be (a reliability from which its noise has been taken).
+    """
     bias = float(np.median(drawn)) - estimate.value
-    return Estimate(estimate.value, max(0.0, estimate.low - bias), max(0.0, estimate.high - bias))
+    floor = min(0.0, estimate.value)
+    return Estimate(estimate.value, max(floor, estimate.low - bias), max(floor, estimate.high - bias))
 
 
 def why_missing(labels: FloatArray) -> str:
@@ -173,11 +197,3 @@ def why_missing(labels: FloatArray) -> str:
     if labels.all():
         return f"all {len(labels)} test rows churned"
     return "too few rows"
-
-
-def _estimate(value: float, drawn: FloatArray, *, why: str) -> Estimate:
-    """The value with the middle 95 % of those replicates that carry it."""
-    if np.isnan(value):
-        return Estimate(np.nan, np.nan, np.nan, why)
-    low, high = np.quantile(drawn[~np.isnan(drawn)], [0.025, 0.975])
-    return Estimate(value, float(low), float(high))

@@ -1,20 +1,27 @@
 """Pictures of a trial, readable in black and white; every function returns a Figure and touches no global state."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from features.user_events import FloatArray
 from training.metrics import calibration_curve
+from training.profit import Appraisal, profit_curve
 from training.run import Training
 from training.trial import NAMES, OURS, Trial
 
-STYLES = {
+STYLES: dict[str, dict[str, Any]] = {  # Any: what matplotlib takes
     OURS: {"color": "black", "linestyle": "-", "linewidth": 2.2, "zorder": 3},
     "logistic_regression": {"color": "0.35", "linestyle": "--", "linewidth": 1.5},
     "rfm": {"color": "0.45", "linestyle": "-.", "linewidth": 1.3},
     "last_seen_rule": {"color": "0.45", "linestyle": ":", "linewidth": 1.8},
+}
+MARKS = {
+    "from_break_even": ("o", "our list from the break-even probability {probability} on"),
+    "at_capacity": ("s", "our list at capacity"),
 }
 BARS = 30
 MOST_POINTS = 1000  # of a curve: more are not visible
@@ -32,6 +39,8 @@ def figures(training: Training) -> dict[str, Figure]:
             "scores": scores(trial),
             "roc_and_pr": roc_and_pr(trial),
         }
+        if trial.appraisal is not None and trial.appraisal.costs.given:
+            pictures["profit"] = profit(trial, trial.appraisal)
     return pictures
 
 
@@ -128,6 +137,31 @@ def roc_and_pr(trial: Trial) -> Figure:
     left.legend(loc="lower right", frameon=False)
     right.legend(loc="upper right", frameon=False)
     _percent(left, right)
+    return figure
+
+
+def profit(trial: Trial, appraisal: Appraisal) -> Figure:
+    """The profit by number contacted, model and baselines; where the break-even probability and the capacity lie."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    axes = figure.subplots()
+    highest, everybody = 0.0, 0.0
+    for name, ranks in trial.scores.items():
+        curve = profit_curve(trial.labels, ranks, costs=appraisal.costs)
+        shown = np.unique(np.append(np.arange(len(curve.contacted))[_thin(len(curve.contacted))], -1))
+        axes.plot(curve.contacted[shown], curve.profit[shown], label=NAMES[name], **STYLES[name])
+        highest, everybody = max(highest, curve.best[1]), float(curve.profit[-1])
+    for way, (marker, title) in MARKS.items():
+        chosen = appraisal.way(OURS, way)
+        label = title.format(probability=f"{appraisal.costs.break_even:.0%}")
+        axes.plot(chosen.contacted, chosen.profit.value, marker, color="black", markersize=9, label=label, zorder=4)
+    axes.axhline(0, color="0.7", linewidth=1)
+    lowest = min(everybody, -0.25 * highest) if everybody > -3 * highest else -highest
+    axes.set_ylim(bottom=1.1 * lowest if highest > 0 else None, top=1.25 * highest if highest > 0 else None)
+    axes.set(xlabel="users contacted", ylabel="profit on the test rows", title="What contacting so many brings")
+    axes.legend(loc="lower left", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     return figure
 
 

@@ -11,17 +11,21 @@ import numpy as np
 from features.user_events import FloatArray
 
 TOPS = {"5": 0.05, "10": 0.10, "20": 0.20}  # shares of the rows that a retention team might reach
+CAPACITY = 0.10  # share of the rows that can be looked after, where nobody says otherwise
 RANKING_METRICS = (
     "auc",
     "pr_auc",
-    *(f"{name}_at_{top}" for name in ("precision", "recall", "lift") for top in TOPS),
+    *(f"{name}_at_{top}" for name in ("precision", "recall", "lift") for top in (*TOPS, "capacity")),
 )
 
 
-def ranking_metrics(labels: FloatArray, scores: FloatArray) -> Callable[[FloatArray], dict[str, FloatArray]]:
+def ranking_metrics(
+    labels: FloatArray, scores: FloatArray, *, capacity: float = CAPACITY
+) -> Callable[[FloatArray], dict[str, FloatArray]]:
     """A function from weights `[replicates, rows]` to each ranking metric `[replicates]`; NaN where undefined.
 
-    AUC and average precision need both classes; precision always exists, recall and lift need a churner.
+    AUC and average precision need both classes; precision always exists, recall and lift need a churner. `capacity`
+    is the share of the rows behind the metrics that end in `_at_capacity`.
 
     >>> ones = np.ones((1, 4))
     >>> float(ranking_metrics(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))(ones)["auc"][0])
@@ -37,12 +41,43 @@ def ranking_metrics(labels: FloatArray, scores: FloatArray) -> Callable[[FloatAr
         mass = np.add.reduceat(by_rank, starts, axis=1)
         churners = np.add.reduceat(by_rank * churned, starts, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return _from_groups(mass, churners)
+            return _from_groups(mass, churners, tops={**TOPS, "capacity": capacity})
 
     return compute
 
 
-def _from_groups(mass: FloatArray, churners: FloatArray) -> dict[str, FloatArray]:
+def recall_at(labels: FloatArray, scores: FloatArray, *, share: float) -> Callable[[FloatArray], FloatArray]:
+    """A function from weights `[replicates, rows]` to the churners among the first `share` of the list, of all.
+
+    >>> labels, scores = np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8])
+    >>> float(recall_at(labels, scores, share=0.25)(np.ones((1, 4)))[0])
+    0.5
+    """
+    order = np.argsort(-scores, kind="stable")
+    ranked, churned = scores[order], labels[order]
+    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+
+    def compute(weights: FloatArray) -> FloatArray:
+        by_rank = weights[:, order]
+        reached = np.cumsum(np.add.reduceat(by_rank, starts, axis=1), axis=1)
+        caught = np.cumsum(np.add.reduceat(by_rank * churned, starts, axis=1), axis=1)
+        hits, churners = _caught_at(share * reached[:, -1], reached=reached, caught=caught), caught[:, -1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(churners > 0, hits / churners, np.nan)
+
+    return compute
+
+
+def share_of(contacts: int, *, rows: int, cutoffs: int = 1) -> float:
+    """So many users at each cutoff as a share of all rows, which is what a capacity is; at most all of them.
+
+    >>> share_of(10, rows=50), share_of(10, rows=100, cutoffs=2), share_of(80, rows=50)
+    (0.2, 0.2, 1.0)
+    """
+    return min(1.0, contacts * cutoffs / max(1, rows))
+
+
+def _from_groups(mass: FloatArray, churners: FloatArray, *, tops: dict[str, float]) -> dict[str, FloatArray]:
     """The metrics from each tie group's weight and churners' weight, best group first."""
     reached, caught = np.cumsum(mass, axis=1), np.cumsum(churners, axis=1)
     total, all_churners = reached[:, -1], caught[:, -1]
@@ -53,7 +88,7 @@ def _from_groups(mass: FloatArray, churners: FloatArray) -> dict[str, FloatArray
     average = (churners * precision).sum(axis=1) / all_churners
     one_class = (all_churners == 0) | (all_churners == total)
     metrics = {"auc": np.where(one_class, np.nan, auc), "pr_auc": np.where(one_class, np.nan, average)}
-    for top, share in TOPS.items():
+    for top, share in tops.items():
         hits = _caught_at(share * total, reached=reached, caught=caught)
         recall = np.where(all_churners > 0, hits / all_churners, np.nan)
         metrics[f"precision_at_{top}"] = hits / (share * total)

@@ -1,6 +1,6 @@
 """The test: our model and its baselines on the same later rows, which none of them has seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from features.user_events import FloatArray
 from models.model import ChurnModel
 from training.baselines import FittedBaseline
 from training.metrics import Estimate, Evaluation, difference, evaluate
+from training.profit import PAPER, Appraisal, Costs, Predicted, appraise
+from training.ranking import CAPACITY
 from training.snapshots import TrainingSet
 
 OURS = "model"
@@ -30,6 +32,8 @@ class Trial:
     probabilities: dict[str, FloatArray]
     scores: dict[str, FloatArray]  # what ranking is judged on
     evaluations: dict[str, Evaluation]
+    capacity: float = CAPACITY  # the share of the rows that can be looked after
+    appraisal: Appraisal | None = None  # what a campaign would bring; none where one outcome is all there is
 
     @property
     def ours(self) -> Evaluation:
@@ -42,7 +46,8 @@ class Trial:
 
     def quality(self) -> dict[str, float]:
         """The model's metrics, each with `_low` and `_high`, the ends of its interval; missing ones are left out."""
-        found = {name: estimate for name, estimate in self.ours.estimates.items() if not estimate.missing_because}
+        figures = self.ours.estimates | (self.appraisal.metrics(OURS) if self.appraisal else {})
+        found = {name: estimate for name, estimate in figures.items() if not estimate.missing_because}
         return {name + end: value for name in found for end, value in _ends(found[name]).items()}
 
     def baselines(self) -> dict[str, float]:
@@ -67,10 +72,13 @@ def hold_trial(
     seed: int,
     replicates: int,
     dates: tuple[str, ...] = (),
+    capacity: float = CAPACITY,
+    costs: Costs = PAPER,
 ) -> Trial:
     """Everybody's predictions on the test rows, evaluated on the same draws of users.
 
-    `dates` names features of the cutoff itself, which the baselines were not given.
+    `dates` names features of the cutoff itself, which the baselines were not given. `capacity` is the share of the
+    rows that can be looked after.
     """
     rows = test.rows_without(dates)
     probabilities = {OURS: model.predict_proba(test.frame)[:, 1]}
@@ -79,11 +87,34 @@ def hold_trial(
         probabilities[name], scores[name] = baseline.probabilities(rows), baseline.scores(rows)
     evaluations = {
         name: evaluate(
-            test.labels, probabilities[name], users=test.users, seed=seed, ranks=scores[name], replicates=replicates
+            test.labels,
+            probabilities[name],
+            users=test.users,
+            seed=seed,
+            ranks=scores[name],
+            capacity=capacity,
+            replicates=replicates,
         )
         for name in probabilities
     }
-    return Trial(test.users, test.labels, probabilities, scores, evaluations)
+    held = Trial(test.users, test.labels, probabilities, scores, evaluations, capacity=capacity)
+    if held.ours["auc"].missing_because:
+        return held
+    return replace(held, appraisal=_appraised(held, costs=costs, seed=seed, replicates=replicates))
+
+
+def _appraised(held: Trial, *, costs: Costs, seed: int, replicates: int) -> Appraisal:
+    models = {name: Predicted(held.probabilities[name], held.scores[name]) for name in held.probabilities}
+    return appraise(
+        held.labels,
+        models,
+        users=held.users,
+        costs=costs,
+        capacity=held.capacity,
+        ours=OURS,
+        seed=seed,
+        replicates=replicates,
+    )
 
 
 def importance_by_family(
