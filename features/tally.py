@@ -19,7 +19,7 @@ from features.windows import MICROSECONDS_PER_DAY
 
 Rows = NDArray[np.int64]
 Array = TypeVar("Array", bound=NDArray[Any])  # of numbers or truths
-_ROWS_AT_A_TIME = 8192  # cells of so many rows stay near the processor
+_ROWS_AT_A_TIME = 512  # their cells stay near the processor
 
 
 def features_of(
@@ -33,13 +33,19 @@ def features_of(
     happened, asked = _happened(events, plan, as_known=as_known), _asked(plan)
     matrix = np.empty((len(rows), len(plan.program.columns)), dtype=np.float64)
     order = np.lexsort((cutoffs, cutoffs % MICROSECONDS_PER_DAY, rows))
-    for start in range(0, len(rows), _ROWS_AT_A_TIME):
-        part = order[start : start + _ROWS_AT_A_TIME]
+    for part in _parts(order, rows[order]):
         cells = np.empty((len(part), plan.program.cells), dtype=np.float64)
         moments = cutoffs[part]
         walk(cells, rows[part], moments, happened, asked)
         run(plan.program, cells, cutoffs=moments, out=matrix, places=part)
     return matrix
+
+
+def _parts(order: Rows, users: Rows) -> list[Rows]:
+    """The order in parts of about equal size that keep each user's rows together."""
+    ends = np.append(np.flatnonzero(np.diff(users)) + 1, len(users))
+    wanted = np.arange(_ROWS_AT_A_TIME, len(users), _ROWS_AT_A_TIME)
+    return np.split(order, np.unique(ends[np.searchsorted(ends, wanted)]))
 
 
 def ready(plan: Plan) -> None:

@@ -20,6 +20,7 @@ from features.sources.mapping import Mapping
 from features.user_events import IntArray
 
 _ROWS = 1 << 18  # of a Parquet batch
+_ROWS_OF_GROUPS = 1 << 20  # that are asked for at once
 _BYTES_A_ROW = 64  # of text, about
 _UNPACKED = 6  # times the size of a text that is compressed, about
 _FEW_TEXTS = ("user_id", "event")  # columns that hold a text many times, and are read and checked faster as codes
@@ -58,7 +59,7 @@ def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
         texts = [columns[name] for name in _FEW_TEXTS if name in columns and _is_text(schema.field(columns[name]).type)]
         with pq.ParquetFile(file.path, read_dictionary=texts) as parquet:
             row = 1
-            for batch in parquet.iter_batches(batch_size=_ROWS):
+            for batch in _batches(parquet):
                 yield _raw(
                     pa.Table.from_batches([batch]),
                     columns,
@@ -72,6 +73,17 @@ def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
         raise BadInput(
             f"{file.name} is not a Parquet file that can be read ({error}); expected a complete one."
         ) from None
+
+
+def _batches(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The file batch by batch, some row groups at a time: Arrow holds what it has read until all asked for is read."""
+    groups: list[int] = []
+    for group in range(parquet.num_row_groups):
+        groups.append(group)
+        rows = sum(parquet.metadata.row_group(each).num_rows for each in groups)
+        if rows >= _ROWS_OF_GROUPS or group == parquet.num_row_groups - 1:
+            yield from parquet.iter_batches(batch_size=_ROWS, row_groups=groups)
+            groups = []
 
 
 def _is_text(kind: pa.DataType) -> bool:
