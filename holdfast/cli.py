@@ -16,6 +16,9 @@ COMMANDS = {
     "compact": "Rewrite the event log in fewer files.",
     "features": "Describe, build and compare features.",
     "train": "Learn a model from the log, judge it, make it champion.",
+    "compare": "Hold a challenger against the champion on the same windows.",
+    "promote": "Make a version champion, if it passes the gate.",
+    "rollback": "Bring the champion before back, and its scores.",
     "score": "Score everybody in the population as one run.",
     "at-risk": "List the users most at risk, with reasons.",
     "keys": "Create, list and revoke API keys.",
@@ -27,7 +30,7 @@ COMMANDS = {
 EXIT_CODES = """\b
 Exit codes:
   0   done
-  1   bad news: doctor found an error, or the verdict on a model is "do not deploy"
+  1   bad news: doctor found an error, a verdict is "do not deploy", or a model did not pass the gate
   2   the command line was not understood
   3   bad input: a file, a row, a setting or a definition
   4   not ready: something has to come first (a log, a model, a run of scores)

@@ -169,6 +169,23 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """What a challenger has to show before it takes the champion's place."""
+
+    capacity: float = setting(
+        0.10, "share of the users that your team can look after; recall is compared there", metavar="SHARE"
+    )
+    log_loss_margin: float = setting(
+        0.01, "the log loss may not be worse by more than this share of the champion's", metavar="SHARE"
+    )
+    recall_margin: float = setting(
+        0.05, "the recall at capacity may not be worse by more than this share of the champion's", metavar="SHARE"
+    )
+    windows: int = setting(4, "newest windows (closed cutoffs) that both are compared on", metavar="NUMBER")
+    segment_users: int = setting(200, "fewest users of a segment that is looked at", metavar="NUMBER")
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """How the scored population is cut into tiers, and in which language reasons are told."""
 
@@ -231,6 +248,7 @@ class Settings:
     features: Features = field(default_factory=Features)
     compute: Compute = field(default_factory=Compute)
     train: Train = field(default_factory=Train)
+    gate: Gate = field(default_factory=Gate)
     score: Score = field(default_factory=Score)
     serve: Serve = field(default_factory=Serve)
     store: Store = field(default_factory=Store)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from features import catalog
-from features.errors import BadInput
+from features.errors import BadInput, Busy
 from features.expressions import Clock
 from features.feature_set import FeatureSet
 from features.ingest import Ingested
@@ -26,6 +26,7 @@ from holdfast.tables import write_table
 from models.definition import ChurnDefinition
 
 if TYPE_CHECKING:
+    from holdfast.gate_steps import Promoted
     from models.reasons import Language
     from models.registry import Registry
     from serving.store.records import RunFacts, Score
@@ -54,6 +55,12 @@ class Trained:
 
     training: "Training"
     recorded: "Recorded"
+    contest: "Promoted | None" = None  # what came of it against the champion; none: there was no contest
+
+    @property
+    def promoted(self) -> bool:
+        """Whether its model serves from now on."""
+        return self.recorded.promoted or (self.contest is not None and self.contest.change is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +136,10 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
                 promote=promote,
                 on_progress=report,
             )
+        if promote is None and training.verdict.may_be_promoted and not recorded.promoted:
+            from holdfast.gate_steps import contend  # noqa: PLC0415 it imports this module
+
+            return Trained(training, recorded, contend(session, log, recorded.version))
     return Trained(training, recorded)
 
 
@@ -175,12 +186,21 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
 
 
 def keep_run(session: Session, facts: "RunFacts", scores: "Iterable[Score]", *, outside: Iterable[str]) -> int:
-    """The number of the run that is served from now on."""
+    """The number of the run that is served from now on; raises `Busy` when its model is not champion any more."""
+    from models.registry import champion_pointer  # noqa: PLC0415 as below
     from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
+
+    def still_champion() -> None:
+        champion = champion_pointer(session.folder.champion).version
+        if champion != facts.model_version:
+            raise Busy(
+                f"version {champion} became champion while version {facts.model_version} was scoring; these scores are "
+                "not kept. Run `holdfast score` again."
+            )
 
     store = ScoreStore.open(session.store_url)
     try:
-        return store.write_run(facts, scores, now=session.now, outside=outside)
+        return store.write_run(facts, scores, now=session.now, outside=outside, confirm=still_champion)
     finally:
         store.close()
 

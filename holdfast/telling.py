@@ -39,7 +39,11 @@ def ingested_document(done: Ingested) -> dict[str, object]:
 def trained_text(done: Trained) -> str:
     """The report, and whether the model serves now."""
     name = f"Version {done.recorded.version}"
-    if done.recorded.promoted:
+    if done.contest is not None:
+        from holdfast.gate_telling import promoted_text  # noqa: PLC0415 as below
+
+        last = promoted_text(done.contest)
+    elif done.recorded.promoted:
         last = f"{name} is the champion now. Next: holdfast score"
     elif done.training.verdict.may_be_promoted:
         last = f"{name} is registered as challenger; the champion stays, as asked."
@@ -58,15 +62,17 @@ def trained_document(done: Trained) -> dict[str, object]:
     return {
         "model_version": done.recorded.version,
         "run_id": done.recorded.run_id,
-        "promoted": done.recorded.promoted,
+        "promoted": done.promoted,
+        "gate": None if done.contest is None else done.contest.verdict.to_json(),
         "verdict": training.verdict.to_json(),
         **training.facts,
     }
 
 
 def trained_code(done: Trained) -> int:
-    """1 for a model that should not be deployed and was not asked for, else 0."""
-    return int(not done.training.verdict.may_be_promoted and not done.recorded.promoted)
+    """1 for a model that should not be deployed, or that the gate refused, and that was not asked for; else 0."""
+    refused = done.contest is not None and done.contest.change is None
+    return int((refused or not done.training.verdict.may_be_promoted) and not done.promoted)
 
 
 def scored_text(done: Scored) -> str:

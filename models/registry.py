@@ -15,20 +15,23 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from features.errors import BadInput, Damaged, NotReady
+from models.champions import Change
 
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
     from mlflow.models import ModelSignature
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+_CHANGE = "champion-"  # tags of the registered model: one for each change of the champion, numbered
+_VERDICT = "gate"  # tag of a version and folder of its run: the newest verdict of the gate, and all of them
 _POINTER = "champion.json"
 _NO_MODEL = "no model yet: run `holdfast train` first."
 _LISTED = 20  # versions that a message names
@@ -104,20 +107,63 @@ class Registry:
             )
             return str(version.version)
 
-    def promote(self, version: str) -> Champion:
-        """The version as the new champion: MLflow's alias first, then the copy and the pointer that serving reads.
+    def promote(self, version: str, change: Change | None = None) -> Champion:
+        """The version as the new champion: MLflow's aliases first, then the copy and the pointer that serving reads.
 
-        Raises `BadInput` for a version that there is not, `NotReady` when there is none or it cannot be fetched.
+        `change` says when, how and why; it is written into the history of champions. `previous` names the version
+        before, and a challenger that becomes champion is no challenger any more.
+        Raises `BadInput` for a version that there is not, `NotReady` when there is none or it cannot be fetched,
+        `Damaged`, before anything is changed, when the bundle fails its own checks.
         """
+        from models.bundle import load  # noqa: PLC0415 - LightGBM, which who only reads the pointer need not have
+
         with quiet_mlflow(self.tracking_uri) as client:
             bundle = self._bundle_of(client, version)
+            load(bundle)
+            before = self._holder_of(client, CHAMPION) or ""
             client.set_registered_model_alias(self.name, CHAMPION, version)
+            if before not in {"", version}:
+                client.set_registered_model_alias(self.name, PREVIOUS, before)
+            if self._holder_of(client, CHALLENGER) == version:
+                client.delete_registered_model_alias(self.name, CHALLENGER)
+            if change is not None:
+                self._remember(client, replace(change, before=before))
         return _point_to(self.champion_folder, self.name, version=version, bundle=bundle)
 
     def challenge(self, version: str) -> None:
         """Gives the version the alias `challenger`: it is watched beside the champion and does not serve."""
         with quiet_mlflow(self.tracking_uri) as client:
             client.set_registered_model_alias(self.name, CHALLENGER, version)
+
+    def version_of(self, name: str) -> str:
+        """The version of that number, or the one that an alias such as `champion` or `challenger` names.
+
+        Raises `NotReady` when nothing has the alias, `BadInput` for a number that there is not.
+        """
+        with quiet_mlflow(self.tracking_uri) as client:
+            if not name.isdecimal():
+                return self._version_of(client, name)
+            self._check_version(client, name)
+            return name
+
+    def champion_version(self) -> str | None:
+        """The version that MLflow's alias names, or None before the first promotion."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            return self._holder_of(client, CHAMPION)
+
+    def changes(self) -> list[Change]:
+        """The changes of the champion that were written down, oldest first."""
+        with quiet_mlflow(self.tracking_uri) as client:
+            return [Change.from_json(json.loads(text)) for _, text in sorted(self._change_tags(client).items())]
+
+    def keep_verdict(self, version: str, document: dict[str, Any], *, name: str) -> None:  # Any: JSON
+        """Keeps a verdict of the gate with a version: in the tag `gate`, and in its run's artifacts for good."""
+        text = json.dumps(document, indent=1, allow_nan=False)
+        with quiet_mlflow(self.tracking_uri) as client:
+            run_id = client.get_model_version(self.name, version).run_id
+            if run_id:  # a version that somebody registered by hand may have none
+                client.log_text(run_id, text, f"{_VERDICT}/{name}.json")
+            client.set_model_version_tag(self.name, version, _VERDICT, json.dumps(document, allow_nan=False))
 
     def champion(self) -> Champion:
         """The version that MLflow's alias names, copied here if it was not; `NotReady` when there is none."""
@@ -143,6 +189,18 @@ class Registry:
         logged = client.create_logged_model(experiment, name=self.name, source_run_id=run_id)
         return str(logged.model_id)
 
+    def _remember(self, client: "MlflowClient", change: Change) -> None:
+        """A tag a change: none is ever written over."""
+        place = max((int(key) for key in self._change_tags(client)), default=0) + 1
+        client.set_registered_model_tag(self.name, f"{_CHANGE}{place:06}", json.dumps(change.to_json()))
+
+    def _change_tags(self, client: "MlflowClient") -> dict[str, str]:
+        tags = client.get_registered_model(self.name).tags if self._is_known(client) else {}
+        return {key.removeprefix(_CHANGE): text for key, text in tags.items() if key.startswith(_CHANGE)}
+
+    def _is_known(self, client: "MlflowClient") -> bool:
+        return bool(client.search_registered_models(f"name='{self.name}'"))
+
     def _ensure_name(self, client: "MlflowClient") -> None:
         from mlflow.exceptions import MlflowException  # noqa: PLC0415 - costs seconds
 
@@ -159,8 +217,16 @@ class Registry:
             return str(client.get_model_version_by_alias(self.name, alias).version)
         except MlflowException as error:
             if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                raise NotReady(_NO_MODEL) from error
+                raise NotReady(
+                    _NO_MODEL if alias == CHAMPION else f"no version is called {alias}; name one by its number."
+                ) from error
             raise
+
+    def _holder_of(self, client: "MlflowClient", alias: str) -> str | None:
+        try:
+            return self._version_of(client, alias)
+        except NotReady:
+            return None
 
     def _bundle_of(self, client: "MlflowClient", version: str) -> Path:
         """The folder of a version's bundle: where it lies when that is on this machine, a download otherwise."""

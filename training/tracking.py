@@ -1,6 +1,7 @@
 """One MLflow run for each training: what went in, how good it came out, and the model, registered.
 
-A model whose verdict is "do not deploy" is registered as challenger and does not serve, unless it is asked for.
+The first model whose verdict allows it becomes champion. Where there is a champion, and where the verdict is "do not
+deploy", the model is registered as challenger and does not serve, unless it is asked for: `training.gate` decides.
 Promotion is the very last step, so that whatever goes wrong before leaves the champion as it was.
 MLflow costs seconds to import, so it is imported inside functions.
 """
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from features.windows import iso, to_microseconds
 from models import bundle
+from models.champions import Change, How
 from models.registry import Registry, quiet_mlflow
 from training.report import report
 from training.run import Training
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "holdfast"
 EXAMPLE_ROWS = 5
 STEPS = 4
+ASKED = "holdfast train --promote"  # the reason that is recorded where a training was told to promote its model
 OnProgress = Callable[[int, int], None]
 
 
@@ -46,11 +49,11 @@ def record(
     promote: bool | None = None,
     on_progress: OnProgress | None = None,
 ) -> Recorded:
-    """The training as a finished run and a registered version, promoted if the verdict allows it.
+    """The training as a finished run and a registered version; champion if none serves yet and the verdict allows it.
 
     `artifacts` is the address of the folder for pictures and bundles, `source` names the event log. `promote` true
-    makes the version champion whatever the verdict, false never. When anything fails the run is marked as failed (or
-    killed, when the user interrupted) and the champion stays.
+    makes the version champion whatever the verdict and whoever serves, false never. When anything fails the run is
+    marked as failed (or killed, when the user interrupted) and the champion stays.
     """
     tell = on_progress or _tell_nobody
     with quiet_mlflow(registry.tracking_uri) as client, tempfile.TemporaryDirectory() as scratch:
@@ -64,13 +67,18 @@ def record(
             bundle.save(training.bundle, saved, golden=training.golden)
             version = registry.register(saved, run_id=run_id, input_example=training.golden.head(EXAMPLE_ROWS))
             tell(3, STEPS)
-    wanted = training.verdict.may_be_promoted if promote is None else promote
+    wanted = _may_serve(training, registry) if promote is None else promote
     if wanted:
-        registry.promote(version)
+        how, reason = (How.FIRST, "the first model") if promote is None else (How.FORCED, ASKED)
+        registry.promote(version, Change(version, training.trained_at, how, reason))
     else:
         registry.challenge(version)
     tell(STEPS, STEPS)
     return Recorded(run_id, version, promoted=wanted)
+
+
+def _may_serve(training: Training, registry: Registry) -> bool:
+    return training.verdict.may_be_promoted and registry.champion_version() is None
 
 
 @contextmanager

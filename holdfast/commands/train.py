@@ -18,13 +18,14 @@ Example:
 @click.option(
     "--promote/--no-promote",
     default=None,
-    help="Make it champion whatever the verdict, or never [default: if the verdict allows it].",
+    help="Make it champion whatever the verdict, or never [default: if it is the first, or passes the gate].",
 )
-@takes("data", "churn", "features", "compute", "train", "mlflow")
+@takes("data", "churn", "features", "compute", "train", "gate", "mlflow")
 def command(session: Session, *, cutoff: datetime | None, promote: bool | None) -> int:
     """Learn a model, test it on later time beside simple rules, and record it in MLflow.
 
-    The report ends in a verdict. A model that is no better than a rule is kept as challenger: exit code 1.
+    The report ends in a verdict. Where there is a champion the gate compares the two. A model that is no better than a
+    rule, or that the gate refuses, is kept as challenger: exit code 1.
     """
     with session.progress.stage("Loading the libraries"):
         from holdfast import steps, telling  # noqa: PLC0415 costs seconds, and progress should say so

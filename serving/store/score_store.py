@@ -1,6 +1,6 @@
 """The score store: one object for all that is read and written."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Self
@@ -55,15 +55,28 @@ class ScoreStore:
         now: datetime,
         outside: Iterable[str] = (),
         keep_runs: int = DEFAULT_KEEP_RUNS,
+        confirm: Callable[[], None] = lambda: None,
     ) -> int:
         """The id of the new run, current from now on; all of it or nothing is seen.
 
         `outside` are the users whom the event log knows but who were not in the population. Rows of an
-        interrupted run are removed here, and of the runs before the newest `keep_runs` too.
+        interrupted run are removed here, and of the runs before the newest `keep_runs` too. `confirm` is called last:
+        what it raises leaves the current run as it is.
         Raises `Busy` while another process writes a run, `BadInput` for a score that cannot be one.
         """
         with told_apart(self._path), write_lock(self._path):
-            return writer.write_run(self._writer, facts, scores, elsewhere=outside, now=now, keep_runs=keep_runs)
+            return writer.write_run(
+                self._writer, facts, scores, elsewhere=outside, now=now, keep_runs=keep_runs, confirm=confirm
+            )
+
+    def show_again(self, model_version: str) -> Run | None:
+        """The newest run of a model's version, current from now on; None, and nothing changes, when none is kept.
+
+        Raises `Busy` while another process writes a run.
+        """
+        with told_apart(self._path), write_lock(self._path):
+            run_id = writer.show_again(self._writer, model_version=model_version)
+        return None if run_id is None else self._reader.run(run_id)
 
     def current_run(self) -> Run | None:
         """The run that is served now, or None before the first."""

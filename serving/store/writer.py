@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -33,8 +33,12 @@ def write_run(
     elsewhere: Iterable[str],
     now: datetime,
     keep_runs: int,
+    confirm: Callable[[], None],
 ) -> int:
-    """The id of the new run, which is the current one when this returns. The caller holds the write lock."""
+    """The id of the new run, which is the current one when this returns. The caller holds the write lock.
+
+    `confirm` is called when all rows are written and before they are shown; what it raises keeps them unseen.
+    """
     _remove(writer, _unfinished(writer))
     run_id = _begin_run(writer, facts, now=now)
     rows = (_row(run_id, score) for score in population)
@@ -45,9 +49,23 @@ def write_run(
             "Check the cutoff and the look-back."
         )
     others = _insert(writer, _INSERT_OUTSIDE, ((run_id, _user_id(user)) for user in elsewhere), run_id=run_id)
+    confirm()
     _publish(writer, run_id, users=users, others=others)
     _remove(writer, _outdated(writer, keep_runs=keep_runs))
-    _forget_outside(writer, but=run_id)
+    _forget_outside(writer)
+    return run_id
+
+
+def show_again(writer: Engine, *, model_version: str) -> int | None:
+    """The id of the newest complete run of a model's version, which is the current one when this returns.
+
+    None, and nothing is changed, when no run of that version is kept. The caller holds the write lock.
+    """
+    newest = sa.select(sa.func.max(runs.c.run_id)).where(runs.c.complete == 1, runs.c.model_version == model_version)
+    with writer.begin() as connection:
+        run_id = connection.execute(newest).scalar()
+        if run_id is not None:
+            _point_to(connection, run_id)
     return run_id
 
 
@@ -123,8 +141,12 @@ def _publish(writer: Engine, run_id: int, *, users: int, others: int) -> None:
         connection.execute(
             sa.update(runs).where(runs.c.run_id == run_id).values(complete=1, users=users, outside=others)
         )
-        connection.execute(sa.delete(current_run))
-        connection.execute(sa.insert(current_run).values(place=1, run_id=run_id))
+        _point_to(connection, run_id)
+
+
+def _point_to(connection: Connection, run_id: int) -> None:
+    connection.execute(sa.delete(current_run))
+    connection.execute(sa.insert(current_run).values(place=1, run_id=run_id))
 
 
 def _unfinished(writer: Engine) -> list[int]:
@@ -148,9 +170,10 @@ def _remove(writer: Engine, run_ids: list[int]) -> None:
             connection.execute(sa.delete(runs).where(runs.c.run_id == run_id))
 
 
-def _forget_outside(writer: Engine, *, but: int) -> None:
-    """Only the current run answers for users outside it; keeping the older lists would be waste."""
-    _delete_rows(writer, outside, outside.c.run_id != but)
+def _forget_outside(writer: Engine) -> None:
+    """Only the newest run of each version can come to answer for users outside it; older lists would be waste."""
+    newest = sa.select(sa.func.max(runs.c.run_id)).where(runs.c.complete == 1).group_by(runs.c.model_version)
+    _delete_rows(writer, outside, outside.c.run_id.not_in(newest))
 
 
 def _delete_rows(writer: Engine, table: sa.Table, condition: sa.ColumnElement[bool]) -> None:
