@@ -9,12 +9,13 @@ MLflow costs seconds to import, so it is imported inside functions.
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from features.windows import iso, to_microseconds
+from features.windows import format_span, iso, to_microseconds
 from models import bundle
 from models.champions import Change, How
 from models.registry import Registry, quiet_mlflow
@@ -24,7 +25,10 @@ from training.run import Training
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from training.backtest import Backtest
+
 EXPERIMENT = "holdfast"
+BACKTESTS = "holdfast back-tests"  # apart, so that runs of trainings can be compared with each other
 EXAMPLE_ROWS = 5
 STEPS = 4
 ASKED = "holdfast train --promote"  # the reason that is recorded where a training was told to promote its model
@@ -81,12 +85,50 @@ def _may_serve(training: Training, registry: Registry) -> bool:
     return training.verdict.may_be_promoted and registry.champion_version() is None
 
 
+def record_backtest(
+    found: "Backtest", registry: Registry, *, artifacts: str, source: str, now: datetime, pages: Path
+) -> str:
+    """The id of a finished run with the back-test's figures and its pages; no model is registered."""
+    from mlflow.entities import Metric, Param  # noqa: PLC0415 - costs seconds
+
+    at = to_microseconds(now) // 1000
+    figures = found.pooled.quality() | found.pooled.baselines() | {"origins": float(len(found.origins))}
+    asked = found.definition.to_json() | asdict(found.settings) | {"every": format_span(found.every), "source": source}
+    tags = {
+        "definition_id": found.definition.id,
+        "definition": found.definition.says(),
+        "feature_fingerprint": found.features.fingerprint,
+        "code_version": found.code_version,
+        "log_version": str(found.log_version),
+        "verdict": str(found.verdict.decision),
+        "ageing": found.ageing.says(),
+    }
+    with quiet_mlflow(registry.tracking_uri) as client:
+        experiment = _experiment(client, artifacts, usually=BACKTESTS)
+        name = f"back-test {iso(now)[:19]}"
+        with _run_of(client, experiment, name=name, tags=tags, at=at) as run_id:
+            client.log_batch(
+                run_id,
+                params=[Param(key, str(value)) for key, value in asked.items()],
+                metrics=[Metric(key, value, at, 0) for key, value in figures.items()],
+            )
+            for step, origin in enumerate(found.origins):  # a batch each: a server takes a thousand metrics at once
+                each = {f"{key}_by_origin": value for key, value in origin.trial.quality().items()}
+                client.log_batch(run_id, metrics=[Metric(key, value, at, step) for key, value in each.items()])
+            client.log_artifacts(run_id, str(pages))
+    return run_id
+
+
+def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> AbstractContextManager[str]:
+    """The id of a new run of a training."""
+    at, name = to_microseconds(training.trained_at) // 1000, f"churn {iso(training.trained_at)[:19]}"
+    return _run_of(client, _experiment(client, artifacts), name=name, tags=_tags(training), at=at)
+
+
 @contextmanager
-def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> Iterator[str]:
+def _run_of(client: "MlflowClient", experiment: str, *, name: str, tags: dict[str, str], at: int) -> Iterator[str]:
     """The id of a new run, which is marked as finished, failed or killed when the block is left."""
-    started = to_microseconds(training.trained_at) // 1000
-    name = f"churn {iso(training.trained_at)[:19]}"
-    run = client.create_run(_experiment(client, artifacts), start_time=started, tags=_tags(training), run_name=name)
+    run = client.create_run(experiment, start_time=at, tags=tags, run_name=name)
     run_id = str(run.info.run_id)
     try:
         yield run_id
@@ -99,12 +141,12 @@ def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> Itera
     client.set_terminated(run_id, "FINISHED")
 
 
-def _experiment(client: "MlflowClient", artifacts: str) -> str:
+def _experiment(client: "MlflowClient", artifacts: str, *, usually: str = EXPERIMENT) -> str:
     """The experiment whose files lie there; an experiment's address stands for good, so a moved folder has its own."""
-    usual = client.get_experiment_by_name(EXPERIMENT)
+    usual = client.get_experiment_by_name(usually)
     if usual is not None and artifacts in ("", usual.artifact_location):
         return str(usual.experiment_id)
-    name = EXPERIMENT if usual is None else f"{EXPERIMENT} ({artifacts})"
+    name = usually if usual is None else f"{usually} ({artifacts})"
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts))
 
