@@ -15,6 +15,7 @@ COMMANDS = {
     "ingest": "Read files of events into the event log.",
     "compact": "Rewrite the event log in fewer files.",
     "features": "Describe, build and compare features.",
+    "define": "Say how many days of silence mean churn here.",
     "backtest": "Train and test at many earlier cutoffs: how steady, for whom, how fast does it age.",
     "train": "Learn a model from the log, judge it, make it champion.",
     "compare": "Hold a challenger against the champion on the same windows.",
