@@ -2,6 +2,9 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +13,12 @@ from holdfast.failures import BAD_NEWS
 from tests.said import Said
 
 Holdfast = Callable[..., Said]
+TALKATIVE = """
+from holdfast import progress
+progress.QUIET_SECONDS = 0  # stages are told as soon as they begin
+from holdfast.__main__ import main
+main()
+"""
 SMALL = ["--max-cutoffs", "4", "--trees", "20", "--replicates", "20", "--horizon", "14d", "--look-back", "28d"]
 
 
@@ -71,3 +80,20 @@ def test_what_cannot_be_tested_is_refused_in_words(holdfast: Holdfast, tmp_path:
     assert (odd.code, "expected whole days or weeks" in odd.err) == (3, True)
     assert holdfast("backtest", "--origins", "0").code == 2
     assert not (tmp_path / "holdfast-data" / "mlflow.db").exists()
+
+
+def test_an_interrupted_backtest_leaves_nothing_half(holdfast: Holdfast, tmp_path: Path) -> None:
+    assert holdfast("ingest", _events(tmp_path)).code == 0
+    command = [sys.executable, "-P", "-c", TALKATIVE, "backtest", *SMALL, "--to", "out"]
+    started = subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert started.stderr is not None
+    for line in started.stderr:
+        if line.startswith("Back-testing"):
+            break
+    started.send_signal(signal.SIGINT)
+    out, err = started.communicate(timeout=120)
+    assert (started.returncode, out) == (130, ""), err
+    assert "nothing was lost" in err
+    assert {path.name for path in tmp_path.iterdir()} == {"events.csv", "holdfast-data"}
+    assert not (tmp_path / "holdfast-data" / "mlflow.db").exists()
+    assert list((tmp_path / "holdfast-data" / "locks").glob("backtest.json")) == []
