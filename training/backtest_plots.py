@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from features.user_events import FloatArray
 from training.backtest import Backtest
-from training.metrics import Estimate
+from training.metrics import CALIBRATION_BINS, Estimate, user_weights
 from training.model_age import Age
-from training.plots import STYLES, calibration
+from training.plots import STYLES
 from training.trial import NAMES, OURS, Trial
 
 TITLES = {
@@ -31,7 +32,9 @@ def figures(found: Backtest) -> dict[str, Figure]:
     if found.ageing.ages:
         pictures["model_age"] = model_age(found.ageing.ages)
     if not found.pooled.ours["auc"].missing_because:
-        pictures["calibration"] = calibration(found.pooled)
+        pictures["calibration"] = calibration(
+            found.pooled, seed=found.settings.seed, replicates=found.settings.replicates
+        )
     return pictures
 
 
@@ -73,6 +76,46 @@ def model_age(ages: Sequence[Age]) -> Figure:
     axes[2].set_xlabel("age of the model in days (in brackets: pairs of origins)")
     axes[2].set_xticks(days, [f"{age.days}\n({age.pairs})" for age in ages])
     return figure
+
+
+def calibration(trial: Trial, *, seed: int, replicates: int) -> Figure:
+    """Predicted against observed share in tenths of all origins' rows; intervals draw users with all their rows."""
+    predicted, observed = _tenths(trial, np.ones((1, len(trial.labels))))
+    drawn = [_tenths(trial, weights)[1] for weights in user_weights(trial.users, seed=seed, replicates=replicates)]
+    low, high = np.nanquantile(np.concatenate(drawn), [0.025, 0.975], axis=0)
+    figure = Figure(figsize=(6, 6.2), layout="constrained")
+    axes = figure.subplots()
+    edge = min(1.0, 1.05 * max(float(predicted.max()), float(high.max())))
+    axes.plot([0, edge], [0, edge], color="0.6", linestyle="--", label="perfect")
+    axes.vlines(predicted[0], low, high, color="black", linewidth=1.2)
+    axes.plot(predicted[0], observed[0], color="black", marker="o", label="a tenth of all test rows each")
+    axes.set(
+        title="Do probabilities come true, over all origins?",
+        xlabel="predicted churn probability",
+        ylabel="observed share of churners",
+        xlim=(0, edge),
+        ylim=(0, edge),
+    )
+    axes.legend(loc="upper left", frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def _tenths(trial: Trial, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Predicted and observed share `[replicates, tenths]`, lowest probability first; NaN where nobody was drawn."""
+    parts = [
+        part
+        for part in np.array_split(np.argsort(trial.probabilities[OURS], kind="stable"), CALIBRATION_BINS)
+        if len(part)
+    ]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = [
+            [weights[:, part] @ values[part] / weights[:, part].sum(axis=1) for part in parts]
+            for values in (trial.probabilities[OURS], trial.labels)
+        ]
+    return np.array(found[0]).T, np.array(found[1]).T
 
 
 def _lines(axes: Axes, trials: Sequence[Trial], metric: str) -> None:

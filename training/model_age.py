@@ -49,6 +49,11 @@ class Age:
         return self.pairs >= FEWEST_PAIRS and self.sure_log_loss > 0 and self.share >= WORTH_IT
 
     @property
+    def suspected(self) -> bool:
+        """Whether they would be surely worse, were this the only age looked at and its windows all there are."""
+        return self.pairs >= FEWEST_PAIRS and self.log_loss.low > 0 and self.share >= WORTH_IT
+
+    @property
     def share(self) -> float:
         """The loss as a share of the fresh model's log loss."""
         return self.log_loss.value / self.fresh_log_loss
@@ -66,6 +71,7 @@ class Age:
             "sure_log_loss": self.sure_log_loss,
             "enough_history": self.same_history,
             "decay_shown": self.shown,
+            "decay_suspected": self.suspected,
         }
 
 
@@ -87,26 +93,27 @@ class Ageing:
         younger = [age.days for age in self.ages if older is not None and age.days < older.days]
         return max(younger, default=None)
 
+    @property
+    def suspicion(self) -> Age | None:
+        """The youngest age of which decay is suspected; none where some was shown."""
+        return None if self.decay else next((age for age in self.ages if age.suspected), None)
+
     def says(self) -> str:
         """The recommendation in a sentence."""
         tested = [age for age in self.ages if age.pairs >= FEWEST_PAIRS]
         if not tested:
             return "how fast the model fades cannot be said: it takes two pairs of origins of the same age."
-        older = self.decay
-        if older is None:
-            last = tested[-1]
-            return (
-                f"no decay could be shown over {last.days} days: models of that age had a log loss of "
-                f"{_signed(last.log_loss)} beside fresh ones, on {last.pairs} pairs of origins."
+        if self.decay is not None:
+            when = (
+                f"before the model is {self.decay.days} days old, no younger one was tested"
+                if self.retrain_days is None
+                else f"at least every {self.retrain_days} days"
             )
-        words = (
-            f"models {older.days} days old had a log loss of {_signed(older.log_loss)} beside fresh ones "
-            f"({older.share:.1%} of it)"
-        )
-        also = "" if older.same_history else "; part of it is that they had learnt from less history"
-        if self.retrain_days is None:
-            return f"train anew before the model is {older.days} days old, no younger one was tested: {words}{also}."
-        return f"train anew at least every {self.retrain_days} days: {words}{also}."
+            return f"train anew {when}: {_beside(self.decay)}."
+        if self.suspicion is not None:
+            words = f"no decay could be shown for sure over {tested[-1].days} days, but {_beside(self.suspicion)}"
+            return f"{words}: to be careful, train anew before that age."
+        return f"no decay could be shown over {tested[-1].days} days: {_beside(tested[-1])}."
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """The ages and the recommendation."""
@@ -227,5 +234,10 @@ def _estimate(value: float, drawn: FloatArray) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def _signed(estimate: Estimate) -> str:
-    return f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
+def _beside(age: Age) -> str:
+    """What an age cost, in words."""
+    loss = f"{age.log_loss.value:+.4f} [{age.log_loss.low:+.4f}, {age.log_loss.high:+.4f}]"
+    words = (
+        f"models {age.days} days old had a log loss of {loss} beside fresh ones ({age.share:+.1%}, {age.pairs} pairs)"
+    )
+    return words if age.same_history or not age.suspected else f"{words}, in part because they knew less history"

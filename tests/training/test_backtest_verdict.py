@@ -1,6 +1,7 @@
 """The verdict over origins, on trials whose truth is known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,6 +151,15 @@ def test_models_that_do_not_fade_are_said_to_last_as_long_as_was_tested() -> Non
     assert lasting.retrain_days is None
     assert lasting.says().startswith("no decay could be shown over 90 days")
     assert lasting.ages[0].log_loss.value == pytest.approx(0, abs=1e-12)
+
+
+def test_a_sign_of_age_among_many_ages_is_told_as_a_suspicion() -> None:
+    sure = _aged(0.3).ages
+    unsure = Ageing(tuple(replace(age, sure_log_loss=-0.001) for age in sure))
+    assert unsure.decay is None
+    assert unsure.suspicion is not None
+    assert "for sure" in unsure.says()
+    assert f"models {unsure.suspicion.days} days old" in unsure.says()
 
 
 def test_with_one_origin_nothing_is_said_of_age() -> None:
