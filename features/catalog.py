@@ -76,10 +76,11 @@ DISCOUNTS = (
 )
 
 
-def standard(
+def standard(  # noqa: PLR0913 - each role of a kind has a word of its own
     summary: LogSummary,
     *,
     activity: tuple[str, ...] = (),
+    least_value: float = 0.0,
     clock: Clock = UTC,
     service: tuple[str, ...] = (),
     treatments: tuple[str, ...] = (),
@@ -90,7 +91,8 @@ def standard(
     """The standard features for a log with this summary.
 
     `activity` names the kinds that count as being alive (empty: all). Recency, cadence and trend are theirs:
-    a mailing that the company sent does not make a silent user look awake. `service`, `treatments`, `redemptions` and
+    a mailing that the company sent does not make a silent user look awake, nor does an event below `least_value`, where
+    one is given. `service`, `treatments`, `redemptions` and
     `returns` name the kinds in these roles; one that is empty is recognised from common words in the kinds' names.
     `properties` names those whose texts are counted (none: the ones worth it). Hours are by the `clock`.
 
@@ -99,7 +101,7 @@ def standard(
     _check(clock, summary)
     known = [kind.name for kind in summary.kinds]
     roles = assign(known, Roles(service, treatments, redemptions, returns), activity=activity)
-    shape = _shape(summary, roles, activity=activity, clock=clock, properties=properties)
+    shape = _shape(summary, roles, activity=activity, least_value=least_value, clock=clock, properties=properties)
     named = (column for family, columns in FAMILIES.items() for column in of_family(family, columns(shape)))
     return feature_set(**_named_once((name, told) for name, told in named if _can_differ(told.expression, summary)))
 
@@ -132,7 +134,13 @@ def _check(clock: Clock, summary: LogSummary) -> None:
 
 
 def _shape(
-    summary: LogSummary, roles: Roles, *, activity: tuple[str, ...], clock: Clock, properties: tuple[str, ...] | None
+    summary: LogSummary,
+    roles: Roles,
+    *,
+    activity: tuple[str, ...],
+    least_value: float,
+    clock: Clock,
+    properties: tuple[str, ...] | None,
 ) -> Shape:
     history = Interval(summary.start, summary.end).days
     deeds = [kind.name for kind in summary.kinds if kind.name not in roles.treatments]
@@ -140,15 +148,16 @@ def _shape(
     kept = kinds_kept(summary, besides=elsewhere)
     told = [name for name in deeds if name in elsewhere or name in {kind.name for kind in kept}]
     alone = activity or tuple(kind.name for kind in summary.kinds)
+    alive = events(*activity).at_least(least_value) if least_value else events(*activity)
     return Shape(
         windows=tuple(window for window in WINDOWS if window < history) or WINDOWS[:1],
         history_days=history,
         clock=clock,
-        activity=events(*activity),
+        activity=alive,
         deeds=(_events(deeds) if roles.treatments else None) or events(),
         has_several_kinds=len(deeds) > 1,
         kinds=tuple(
-            _kind(kind) for kind in kept if (kind.name,) != alone
+            _kind(kind) for kind in kept if (kind.name,) != alone or least_value
         ),  # alone, it is all activity: no need to say it twice
         told=_events(told) if len(told) < len(deeds) else None,
         money=_money(summary, roles, activity=activity),

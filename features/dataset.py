@@ -155,7 +155,8 @@ class _Build:
         each(work, missing, workers=self._workers, on_progress=lambda done, _: told(there + done, request.buckets))
 
     def _write(self, part: str, request: Request, edges: Edges, bucket: int) -> None:
-        events = self._log.read_bucket(bucket, wanted_by(request.plan, as_known=request.as_known))
+        wanted = wanted_by(request.plan, as_known=request.as_known, population=request.population)
+        events = self._log.read_bucket(bucket, wanted)
         names = request.features.names
         rows = of_events(
             events,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from features import snapshots
 from features.feature_set import Feature, FeatureSet
-from features.language import events, feature_set
+from features.language import Selection, feature_set
 from features.pool import OnProgress
 from features.population import Population
 from features.snapshots import Bucketed
@@ -101,7 +101,7 @@ def describe(
 
     Recency is the days since the last event of the population's activity.
     """
-    recency = feature_set(**{_RECENCY: events(*population.activity).days_since_last()})
+    recency = feature_set(**{_RECENCY: Selection(population.alive).days_since_last()})
     rows = snapshots.build(
         log,
         features + recency,

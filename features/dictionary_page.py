@@ -87,8 +87,8 @@ def _facts(dictionary: Dictionary) -> str:
         (
             _both("population", "总体"),
             _both(
-                f"active in the {of.look_back.days} days before" + (f": {active}" if active else ""),
-                f"之前 {of.look_back.days} 天内有活动" + (f"：{active}" if active else ""),
+                of.says() + (f": {active}" if active else ""),
+                of.says("zh") + (f"：{active}" if active else ""),
             ),
         ),
         (

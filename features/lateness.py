@@ -172,7 +172,7 @@ def moved(
         relative = plan.program.relative
         return _Movement.between(happened, known), happened[:, relative], known[:, relative]
 
-    wanted = wanted_by(plan, as_known=True)
+    wanted = wanted_by(plan, as_known=True, population=population)
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
     total = reduce(_Movement.plus, (piece for piece, _, _ in pieces))
     happened, known = (np.concatenate([piece[place] for piece in pieces]) for place in (1, 2))

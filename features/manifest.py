@@ -3,21 +3,22 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow.parquet as pq
 
+from features import populations
 from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
 from features.folders import sync
 from features.log import EventLog
 from features.plan import Plan, make_plan
 from features.population import Population
-from features.windows import iso, span_microseconds
+from features.windows import iso
 
 MANIFEST = "_manifest.json"  # Arrow, Spark and DuckDB pass over names that begin with _
 _FORMAT = 1
@@ -64,7 +65,7 @@ class Request:
         return {
             "features": self.features.fingerprint,
             "cutoffs": [iso(cutoff) for cutoff in self.cutoffs],
-            "population": _population(self.population),
+            "population": populations.plain(self.population),
             "as_known": self.as_known,
             "log": self.log,
             "log_version": self.log_version,
@@ -165,18 +166,6 @@ def files_of(target: Path, manifest: dict[str, Any]) -> list[Path]:  # Any: JSON
 def _differing(request: Request, manifest: dict[str, Any]) -> list[str]:  # Any: JSON
     there = manifest["request"]
     return [name for name in request.facts if there.get(name) != request.facts[name]]
-
-
-def _population(population: Population) -> dict[str, Any]:  # Any: JSON
-    """All that makes up a population, whatever that is; spans in microseconds."""
-    told = {field.name: getattr(population, field.name) for field in fields(population)}
-    return {name: _plain(value) for name, value in told.items()}
-
-
-def _plain(value: Any) -> Any:  # Any: JSON
-    if isinstance(value, timedelta):
-        return span_microseconds(value)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _short(fact: object) -> str:

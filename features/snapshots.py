@@ -12,7 +12,7 @@ from features.feature_set import FeatureSet
 from features.fifths import DatedFifths, Fifths
 from features.plan import Plan, make_plan
 from features.pool import OnProgress, each
-from features.population import Population
+from features.population import Eligible, Population
 from features.tally import features_of
 from features.user_events import NOTHING_MORE, UserEvents, Wanted
 from features.windows import to_microseconds
@@ -97,14 +97,15 @@ def build(
     def of_bucket(events: UserEvents) -> Snapshots:
         return of_events(events, plan, features.names, cutoffs=cutoffs, population=population, as_known=as_known)
 
-    wanted = wanted_by(plan, as_known=as_known)
+    wanted = wanted_by(plan, as_known=as_known, population=population)
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
     return in_population(stack(pieces, names=features.names), plan)
 
 
-def wanted_by(plan: Plan, *, as_known: bool) -> Wanted:
-    """What must be read of each event to carry out a plan."""
-    return replace(plan.wanted, received=as_known)
+def wanted_by(plan: Plan, *, as_known: bool, population: Eligible | None = None) -> Wanted:
+    """What must be read of each event to carry out a plan, and to know who is in the population."""
+    properties = {*plan.wanted.properties, *(population.wanted.properties if population else ())}
+    return Wanted(received=as_known, properties=tuple(sorted(properties)))
 
 
 def of_events(
@@ -113,7 +114,7 @@ def of_events(
     names: tuple[str, ...],
     *,
     cutoffs: Sequence[datetime],
-    population: Population,
+    population: Eligible,
     as_known: bool = False,
 ) -> Snapshots:
     """The snapshots of these users only; the same bits as when they are part of a whole log.

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 
+from features import populations
 from features.feature_set import FeatureSet
 from features.fifths import DatedFifths, Fifths
 from features.log import EventLog
@@ -18,7 +19,7 @@ from features.population import Population
 from features.reading import read_events
 from features.snapshots import Snapshots, of_events, wanted_by
 from features.user_events import UserEvents
-from features.windows import from_microseconds, span_microseconds, to_microseconds
+from features.windows import from_microseconds, to_microseconds
 
 Edges = Mapping[int, Sequence[Sequence[float]]]  # cutoff, microseconds -> where the fifths of relative features end
 
@@ -66,7 +67,7 @@ class Work:
 
     def read(self, bucket: int) -> UserEvents:
         """The events of a bucket, with all that the features read of them."""
-        wanted = wanted_by(self.plan, as_known=self.as_known)
+        wanted = wanted_by(self.plan, as_known=self.as_known, population=self.population)
         return read_events([Path(name) for name in self.files[bucket]], wanted)
 
     def snapshots(self, events: UserEvents) -> Snapshots:
@@ -96,9 +97,7 @@ class Work:
             "files": self.files,
             "features": self.features.to_json(),
             "cutoffs": [to_microseconds(cutoff) for cutoff in self.cutoffs],
-            "activity": self.population.activity,
-            "look_back": span_microseconds(self.population.look_back),
-            "most_a_day": self.population.most_a_day,
+            "population": populations.to_json(self.population),
             "as_known": self.as_known,
             "edges": [[cutoff, edges] for cutoff, edges in self.edges.items()],
         }
@@ -112,9 +111,7 @@ class Work:
             files=tuple(tuple(bucket) for bucket in document["files"]),
             features=FeatureSet.from_json(document["features"]),
             cutoffs=tuple(from_microseconds(cutoff) for cutoff in document["cutoffs"]),
-            population=Population(
-                tuple(document["activity"]), timedelta(microseconds=document["look_back"]), document["most_a_day"]
-            ),
+            population=populations.from_json(document["population"]),
             as_known=document["as_known"],
             edges=dict(document["edges"]),
         )

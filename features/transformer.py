@@ -106,10 +106,11 @@ class _Job:
         """The features of every row."""
         relative, moments_asked = self._plan.program.relative, np.unique(cutoffs)
         rows_of = _by_bucket(log, users)
+        wanted = wanted_by(self._plan, as_known=self._as_known, population=self._population)
         matrix = np.empty((len(users), len(self._names)), dtype=np.float64)
 
         def of_bucket(bucket: int) -> dict[int, NDArray[np.float64]]:
-            events = log.read_bucket(bucket, wanted_by(self._plan, as_known=self._as_known))
+            events = log.read_bucket(bucket, wanted)
             rows = rows_of.get(bucket, np.zeros(0, dtype=np.int64))
             matrix[rows] = self._of_rows(events, [users[row] for row in rows], cutoffs[rows])
             return self._of_population(events, moments_asked) if len(relative) else {}

@@ -267,3 +267,12 @@ def elapsed_days(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[
     [0.5]
     """
     return (until - since) / MICROSECONDS_PER_DAY
+
+
+def days_later(instants: NDArray[np.int64], days: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Each instant so many days later, to the microsecond.
+
+    >>> days_later(np.array([0]), np.array([0.5])).tolist()
+    [43200000000]
+    """
+    return instants + np.rint(days * MICROSECONDS_PER_DAY).astype(np.int64)

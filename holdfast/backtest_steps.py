@@ -11,6 +11,7 @@ from pathlib import Path
 from features.log import EventLog
 from holdfast import output, steps, versions
 from holdfast.backtest_telling import report
+from holdfast.definitions import check_definition
 from holdfast.session import Session
 from training.backtest import Backtest, backtest
 from training.run import OnStage
@@ -68,7 +69,7 @@ def run(session: Session, asked: Asked) -> Backtested:
 def _tested(session: Session, log: EventLog, asked: Asked) -> Backtest:
     with session.progress.stage("Summing up the log"):
         summary, meant = log.summary(), steps.definition(session)
-        steps.check_definition(meant, summary)
+        check_definition(meant, summary)
         features = steps.feature_set(session, summary)
     known = steps.known(session, log)
     with session.progress.stage("Back-testing") as tell:

@@ -15,6 +15,7 @@ from features.lateness import Lateness, Moved
 from features.log import EventLog
 from features.windows import cutoffs_back_from, shift
 from holdfast import own_features, steps
+from holdfast.definitions import check_definition
 from holdfast.session import Session
 
 LOCAL, SPARK = "local", "spark"
@@ -59,7 +60,7 @@ def dictionary(session: Session, *, cutoff: datetime | None) -> Dictionary:
     """The features described over the population at the cutoff, by default the end of the log."""
     log = EventLog.open(session.folder.events)
     summary, meant = log.summary(), steps.definition(session)
-    steps.check_kinds(meant.activity, summary)
+    check_definition(meant, summary)
     moment = cutoff or summary.end
     steps.check_cutoff(moment, summary)
     features = steps.feature_set(session, summary)
@@ -89,7 +90,7 @@ def build(
     log = EventLog.open(session.folder.events, version=log_version)
     with session.progress.stage("Summing up the log"):
         summary, meant = log.summary(), steps.definition(session)
-        steps.check_kinds(meant.activity, summary)
+        check_definition(meant, summary)
         features = steps.feature_set(session, summary)
         moments = tuple(_cutoffs(cutoffs or [summary.end], every=every, back=back))
         for moment in moments:
@@ -105,7 +106,7 @@ def late(session: Session, *, cutoff: datetime | None) -> Late:
     """How late events came, and what it does to features at the cutoff, by default the end of the log."""
     log = EventLog.open(session.folder.events)
     summary, meant = log.summary(), steps.definition(session)
-    steps.check_kinds(meant.activity, summary)
+    check_definition(meant, summary)
     moment = cutoff or summary.end
     steps.check_cutoff(moment, summary)
     workers = steps.threads(session)

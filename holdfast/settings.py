@@ -64,10 +64,21 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class Churn:
-    """What churn means here: active in the look-back, then silent for the whole horizon."""
+    """What churn means here: by default active in the look-back, then silent for the whole horizon."""
 
+    kind: str = setting(
+        "inactivity",
+        "inactivity (silent for the horizon), cancel (an event says so) or lapse (paid time runs out)",
+        option="--churn-kind",
+        metavar="WORD",
+    )
     activity: tuple[str, ...] = setting(
         (), "kinds of event that count as being alive; none named: all of them", example='["purchase"]', metavar="KIND"
+    )
+    least_value: float = setting(
+        0.0,
+        "an event of smaller value, or of none, does not count as being alive; 0: every event counts",
+        metavar="NUMBER",
     )
     look_back: timedelta = setting(
         timedelta(days=60), "who was active in so long before the cutoff is in the population", metavar="SPAN"
@@ -76,10 +87,42 @@ class Churn:
         timedelta(days=0), "from the cutoff to the start of the horizon: the time there is to act", metavar="SPAN"
     )
     horizon: timedelta = setting(
-        timedelta(days=30), "how long somebody has to be silent to have churned", metavar="SPAN"
+        timedelta(days=30),
+        "how long somebody has to be silent to have churned, or in which span he cancels or lapses",
+        metavar="SPAN",
     )
     most_events_a_day: int = setting(
         0, "who ever had more events on a day is left out as a machine (see features bots); 0: nobody", metavar="NUMBER"
+    )
+    cancel: tuple[str, ...] = setting(
+        (), "for the kind cancel: kinds of event that end a subscription", example='["cancel"]', metavar="KIND"
+    )
+    starts: tuple[str, ...] = setting(
+        (),
+        "for the kind cancel: kinds of event that begin a subscription, the first or again; none named: any activity",
+        example='["subscribe"]',
+        metavar="KIND",
+    )
+    renewal: tuple[str, ...] = setting(
+        (), "for the kind lapse: kinds of event that pay for a while", example='["renewal"]', metavar="KIND"
+    )
+    period_days: int = setting(0, "for the kind lapse: days that every renewal pays for", metavar="DAYS")
+    paid_days: str = setting(
+        "",
+        "for the kind lapse: property of a renewal with the number of days that it pays for",
+        example="plan_days",
+        metavar="PROPERTY",
+    )
+    paid_until: str = setting(
+        "",
+        "for the kind lapse: property of a renewal with the date or instant until which is paid, in ISO 8601",
+        example="expires",
+        metavar="PROPERTY",
+    )
+    grace: timedelta = setting(
+        timedelta(days=0),
+        "for the kind lapse: so long after the paid time a renewal is still in time",
+        metavar="SPAN",
     )
 
 

@@ -1,7 +1,7 @@
 """The steps of the line, each over a session: what commands and the demo have in common."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ from features.sources.mapping import Mapping
 from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
+from holdfast.definitions import check_definition, check_kinds, definition_of
 from holdfast.session import Session
 from holdfast.tables import write_table
 from models.definition import ChurnDefinition
@@ -121,7 +122,7 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
     with session.folder.alone("training", now=session.now):
         with session.progress.stage("Summing up the log"):
             summary, meant = log.summary(), definition(session)
-            check_kinds(meant.activity, summary)
+            check_definition(meant, summary)
             features = feature_set(session, summary)
         where = registry(session)  # a wrong name or address is refused now, not after the work
         training = _learn(session, log, meant, features, known=known(session, log), cutoff=cutoff)
@@ -207,14 +208,7 @@ def keep_run(session: Session, facts: "RunFacts", scores: "Iterable[Score]", *, 
 
 def definition(session: Session) -> ChurnDefinition:
     """What churn means by the settings."""
-    churn = session.settings.churn
-    return ChurnDefinition(
-        activity=churn.activity,
-        look_back=churn.look_back,
-        lead_time=churn.lead_time,
-        horizon=churn.horizon,
-        most_events_a_day=churn.most_events_a_day,
-    )
+    return definition_of(session.settings.churn)
 
 
 def feature_set(session: Session, summary: LogSummary) -> FeatureSet:
@@ -240,6 +234,7 @@ def standard(session: Session, summary: LogSummary) -> FeatureSet:
         redemptions=said.redemptions,
         returns=said.returns,
         properties=said.properties or None,
+        least_value=session.settings.churn.least_value,
     )
 
 
@@ -260,17 +255,6 @@ def known(session: Session, log: EventLog) -> Knowledge:
 def threads(session: Session) -> int:
     """How many threads compute features and trees."""
     return session.settings.compute.threads or processors.count()
-
-
-def check_kinds(named: Collection[str], summary: LogSummary, *, said_by: str = "--activity") -> None:
-    """Raise `BadInput` when the definition or a feature names a kind of event that the log has not got."""
-    known = [kind.name for kind in summary.kinds]
-    unknown = sorted(kind for kind in named if kind not in known)
-    if unknown:
-        raise BadInput(
-            f"the log has no events of kind {', '.join(map(repr, unknown))}; "
-            f"expected {said_by} to name some of {', '.join(map(repr, known[:20]))}."
-        )
 
 
 def _check_properties(features: FeatureSet, summary: LogSummary, *, said_by: str) -> None:

@@ -82,7 +82,7 @@ def scored_text(done: Scored) -> str:
     start, end = iso(facts.horizon.start)[:10], iso(facts.horizon.end)[:10]
     lines = [
         f"Scored {done.users:,} users as of {iso(facts.cutoff)} ({tiers}); "
-        f"{done.outside:,} more are known but were not active in the look-back.",
+        f"{done.outside:,} more are known but {_why_outside(done)}.",
         f"Churn is looked for from {start} to {end}; on average {done.mean_churn_probability:.1%} will leave.",
     ]
     if done.run_id is not None:
@@ -90,6 +90,11 @@ def scored_text(done: Scored) -> str:
     if done.file is not None:
         lines.append(f"Wrote {done.file}.")
     return "\n".join(lines)
+
+
+def _why_outside(done: Scored) -> str:
+    meant = done.facts.model["definition"]
+    return "were not active in the look-back" if meant["kind"] == "inactivity" else "are no subscribers"
 
 
 def scored_document(done: Scored) -> dict[str, object]:

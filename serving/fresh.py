@@ -47,7 +47,8 @@ class FreshScorer:
     @property
     def wanted(self) -> Wanted:
         """What must be read of the user's events."""
-        return wanted_by(self._plan, as_known=self.bundle.as_known)
+        population = self.bundle.definition.population
+        return wanted_by(self._plan, as_known=self.bundle.as_known, population=population)
 
     def score(self, events: UserEvents, *, cutoff: datetime, language: Language = "en") -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run."""

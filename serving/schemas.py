@@ -105,7 +105,7 @@ class MissingOut(Out):
     user_id: str = Field(examples=["nobody"])
     code: Literal["user_unknown", "user_outside_population"] = Field(
         description="`user_unknown`: no event of the user before the cutoff. "
-        "`user_outside_population`: known, but not active in the look-back, so there is nobody to lose."
+        "`user_outside_population`: known, but not active in the look-back, or no subscriber: there is nobody to lose."
     )
 
 
@@ -173,12 +173,11 @@ class DefinitionOut(Out):
 
     id: str = Field(examples=["churn-3f1c0a9be2d4"])
     sentence: str = Field(examples=["Churned: active in the last 60 days, then no event for 30 days."])
+    kind: str = Field("inactivity", description="inactivity, cancel or lapse.", examples=["inactivity"])
     activity: list[str] = Field(description="Kinds of event that count as being alive; empty means all.")
-    look_back: str = Field(
-        description="Who was active in this span is in the population; whole days.", examples=["60d"]
-    )
+    look_back: str = Field(description="How far back activity is looked for; whole days.", examples=["60d"])
     lead_time: str = Field(description="From the cutoff to the start of the horizon; whole days.", examples=["0d"])
-    horizon: str = Field(description="The span without activity that is churn; whole days.", examples=["30d"])
+    horizon: str = Field(description="The span in which churn is looked for; whole days.", examples=["30d"])
 
 
 class ModelOut(Out):

@@ -25,6 +25,7 @@ from serving.store.records import RunFacts, Score
 CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
 SHORTEST_VALIDITY = days(7)
 DEFAULT_TIERS = TierRule()
+_DEFINING = ("kind", "activity", "look_back", "lead_time", "horizon")  # what every definition has
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 OnProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps there are
 
@@ -81,7 +82,7 @@ def score_population(
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> ScoredPopulation:
-    """Scores of everybody active in the look-back before the cutoff, as far as was known then if the bundle says so.
+    """Scores of everybody in the population at the cutoff, as far as was known then if the bundle says so.
 
     `language` is that of the reasons' sentences.
     Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
@@ -90,9 +91,8 @@ def score_population(
     check_fingerprint(bundle)
     people, fifths, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
     if not len(people):
-        days_back = bundle.definition.look_back.days
         raise NotReady(
-            f"nobody was active in the {days_back} days before {iso(cutoff)}, so there is nobody to score; "
+            f"nobody was {bundle.definition.population.says()} {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
     margins, probabilities, reasons = _judge(bundle, people.matrix, language=language, progress=progress)
@@ -143,7 +143,7 @@ def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON
         "definition": {
             "id": bundle.definition.id,
             "sentence": bundle.definition.says(),
-            **{name: definition[name] for name in ("activity", "look_back", "lead_time", "horizon")},
+            **{name: definition[name] for name in _DEFINING},
         },
         "quality": _quality(bundle.facts.get("quality", {})),
         "verdict": bundle.facts.get("verdict"),
@@ -195,7 +195,7 @@ def _population(
     pieces = map_buckets(
         log,
         of_bucket,
-        wanted=wanted_by(plan, as_known=as_known),
+        wanted=wanted_by(plan, as_known=as_known, population=population),
         workers=workers,
         on_progress=lambda done, of: progress("reading events", done, of),
     )

@@ -94,7 +94,7 @@ def score_on_spark(
     language: Language = "en",
     on_progress: OnProgress | None = None,
 ) -> ScoredOnSpark:
-    """Score and explain everybody active in the look-back, as `score_population` does, into a folder or Delta table.
+    """Score and explain everybody in the population, as `score_population` does, into a folder or Delta table.
 
     Executors read the model's folder under the same path. `language` is that of the reasons' sentences. Percentiles
     and tiers are exact: the driver holds the margins of all, eight bytes a user, and about forty while it ranks them.
@@ -176,9 +176,8 @@ def _column(path: Path, name: str) -> NDArray[np.float64]:
 
 def _check_anybody(margins: Sequence[NDArray[np.float64]], bundle: Bundle, *, cutoff: datetime) -> None:
     if not sum(map(len, margins)):
-        days_back = bundle.definition.look_back.days
         raise NotReady(
-            f"nobody was active in the {days_back} days before {iso(cutoff)}, so there is nobody to score; "
+            f"nobody was {bundle.definition.population.says()} {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
 

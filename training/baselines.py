@@ -6,6 +6,7 @@ the calibration cutoff; the regression's are probabilities as they are.
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,15 +53,16 @@ def simple_facts(
     cutoffs: IntArray,
     as_known: bool = False,
 ) -> SimpleFacts:
-    """Recency, frequency and monetary value of the definition's activity; recency is NaN for a user without any.
+    """Recency, frequency and monetary value of the definition's activity; who had none was seen a look-back ago.
 
     `as_known` counts only what had been received before each cutoff.
     """
+    of_definition = partial(Activity.of, events, kinds=definition.activity, least_value=definition.least_value)
     if not as_known:
-        return _facts(Activity.of(events, kinds=definition.activity), definition, users=users, cutoffs=cutoffs)
+        return _facts(of_definition(), definition, users=users, cutoffs=cutoffs)
     found = SimpleFacts(*np.empty((3, len(users))))
     for cutoff in np.unique(cutoffs):
-        known, here = Activity.of(events, kinds=definition.activity, known_before=int(cutoff)), cutoffs == cutoff
+        known, here = of_definition(known_before=int(cutoff)), cutoffs == cutoff
         found.put(here, _facts(known, definition, users=users[here], cutoffs=cutoffs[here]))
     return found
 
@@ -68,11 +70,12 @@ def simple_facts(
 def _facts(
     activity: Activity, definition: ChurnDefinition, *, users: NDArray[np.object_], cutoffs: IntArray
 ) -> SimpleFacts:
-    first, last = activity.rows(users, starts=_look_back_starts(definition, cutoffs=cutoffs), ends=cutoffs)
+    starts = _look_back_starts(definition, cutoffs=cutoffs)
+    first, last = activity.rows(users, starts=starts, ends=cutoffs)
     some = last > first
     times = np.concatenate([activity.times, [0]])
     spent = np.concatenate([[0.0], np.cumsum(np.nan_to_num(activity.values))])
-    recency = np.where(some, elapsed_days(times[last - 1], cutoffs), np.nan)
+    recency = elapsed_days(np.where(some, times[last - 1], starts), cutoffs)  # a subscriber may be silent throughout
     return SimpleFacts(recency, (last - first).astype(np.float64), spent[last] - spent[first])
 
 

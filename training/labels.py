@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from features.user_events import FloatArray, IntArray, UserEvents
 from features.windows import from_microseconds, to_microseconds
 from models.definition import ChurnDefinition
-from training.activity import Activity
 
 
 def churned(
@@ -19,15 +18,16 @@ def churned(
     cutoffs: IntArray,
     log_end: datetime,
 ) -> FloatArray:
-    """Per user and cutoff 1.0 (no activity in the horizon), 0.0 (some) or NaN (the horizon ends after the log).
+    """Per user and cutoff 1.0 (churned by the definition), 0.0 (stayed) or NaN (the horizon ends after the log).
 
-    Only events in `[cutoff + lead_time, cutoff + lead_time + horizon)` are read, so that a user who was active in
-    the lead time alone has churned. `cutoffs` are microseconds since 1970 UTC, one for each of `users`.
+    What decides lies in `[cutoff + lead_time, cutoff + lead_time + horizon)`: a user who was active in the lead time
+    alone has churned, and one who cancelled or lapsed in it has not (he had gone already). An outcome that is known
+    before the horizon is over is NaN too: labels of which only those of one kind are known early would lie.
+    `cutoffs` are microseconds since 1970 UTC, one for each of `users`.
     """
     starts, ends = horizons(definition, cutoffs=cutoffs)
-    first, last = Activity.of(events, kinds=definition.activity).rows(users, starts=starts, ends=ends)
-    silent = (first == last).astype(np.float64)
-    return np.where(ends <= to_microseconds(log_end), silent, np.nan)
+    gone = definition.churned(events, users=users, starts=starts, ends=ends).astype(np.float64)
+    return np.where(ends <= to_microseconds(log_end), gone, np.nan)
 
 
 def horizons(definition: ChurnDefinition, *, cutoffs: IntArray) -> tuple[IntArray, IntArray]:

@@ -85,19 +85,25 @@ class TrainingSet:
 
 
 @dataclass(frozen=True, slots=True)
-class SampledPopulation(Population):
-    """A population of which each user is kept with the same chance, drawn anew for each cutoff by a hash.
+class SampledPopulation:
+    """A population of any kind of which each user is kept with the same chance, drawn anew for each cutoff by a hash.
 
     Outcomes play no part in the draw, so the share of churners and with it every probability stays as it is.
     """
 
     share: float = 1.0
+    everybody: Population
     whole: frozenset[datetime] = frozenset()  # cutoffs at which everybody is kept
     seed: int = 0
 
     def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
+    @property
+    def wanted(self) -> Wanted:
+        """What must be known of each event to tell who is in the population."""
+        return self.everybody.wanted
+
         """Which of the `n` users are in the population and drawn at this cutoff."""
-        everybody = Population.eligible(self, events, cutoff=cutoff, as_known=as_known)
+        everybody = self.everybody.eligible(events, cutoff=cutoff, as_known=as_known)
         if self.share >= 1 or cutoff in self.whole:
             return everybody
         salt = zlib.crc32(f"{self.seed} {to_microseconds(cutoff)}".encode())
@@ -128,14 +134,7 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     thinned = [cutoff for cutoff in cutoffs if cutoff not in set(whole)]
     expected = expected_rows(log, definition.population, cutoffs=thinned, as_known=as_known)
     share = min(1.0, max_rows / max(1, expected))
-    population = SampledPopulation(
-        definition.activity,
-        definition.look_back,
-        definition.most_events_a_day,
-        share=share,
-        whole=frozenset(whole),
-        seed=seed,
-    )
+    population = SampledPopulation(definition.population, share=share, whole=frozenset(whole), seed=seed)
     plan = make_plan(features)
 
     def of_bucket(events: UserEvents) -> TrainingSet:
@@ -145,7 +144,7 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
         facts = simple_facts(events, definition, users=users, cutoffs=moments, as_known=as_known)
         return TrainingSet(found, labels, facts)
 
-    wanted = wanted_by(plan, as_known=as_known)
+    wanted = wanted_by(plan, as_known=as_known, population=population)
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
     rows = _stacked(pieces)
     categorical = tuple(feature.name for feature in features if feature.categories)
@@ -155,7 +154,7 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
 
 def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime], as_known: bool = False) -> int:
     """About how many rows the population has at these cutoffs, judged from one bucket of users."""
-    events = log.read_bucket(0, Wanted(received=as_known))
+    events = log.read_bucket(0, replace(population.wanted, received=as_known))
     eligible = (population.eligible(events, cutoff=cutoff, as_known=as_known) for cutoff in cutoffs)
     return log.buckets * sum(int(each.sum()) for each in eligible)
 

@@ -18,8 +18,8 @@ router = APIRouter(route_class=scoped_route(SCOPE), tags=["scores"])
 _WHY_ABSENT = {
     Absence.UNKNOWN: "this user is unknown: the events hold nothing of them before the cutoff. "
     "Is the id spelt as in the events?",
-    Absence.OUTSIDE: "this user is known but was not active in the look-back, so they are outside the population "
-    "and have no score; GET /v1/model says who is in it.",
+    Absence.OUTSIDE: "this user is known but was not active in the look-back, or is no subscriber, so they are outside "
+    "the population and have no score; GET /v1/model says who is in it.",
 }
 
 

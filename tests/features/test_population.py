@@ -27,6 +27,18 @@ def test_a_busy_day_after_the_cutoff_says_nothing_about_before() -> None:
     assert Population((), days(28), most_a_day=10).eligible(events, cutoff=CUTOFF).tolist() == [True]
 
 
+def test_an_event_of_too_little_value_is_no_activity() -> None:
+    deeds = {"ada": 20.0, "bert": 19.99, "chen": None}
+    events = user_events({user: [("2026-02-20", "purchase", value)] for user, value in deeds.items()})
+    assert Population((), days(28), least_value=20.0).eligible(events, cutoff=CUTOFF).tolist() == [True, False, False]
+    assert Population((), days(28)).eligible(events, cutoff=CUTOFF).tolist() == [True, True, True]
+
+
+def test_a_small_event_does_not_hide_the_large_one_before_it() -> None:
+    events = user_events({"ada": [("2026-02-19", "purchase", 50.0), ("2026-02-20", "purchase", 1.0)]})
+    assert Population((), days(28), least_value=20.0).eligible(events, cutoff=CUTOFF).tolist() == [True]
+
+
 def test_the_limit_is_part_of_the_definition_and_travels_with_the_model() -> None:
     plain, limited = ChurnDefinition(), ChurnDefinition(most_events_a_day=1000)
     assert plain.id != limited.id

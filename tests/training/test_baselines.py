@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,9 +29,19 @@ def test_rules_look_at_activity_in_the_look_back_only(events_of: Callable[..., U
     assert found.frequency.tolist() == [1.0, 2.0]
 
 
-def test_the_recency_of_a_user_without_activity_is_missing(events_of: Callable[..., UserEvents]) -> None:
-    events = events_of({"chen": [("2026-06-02", "purchase")]})
-    assert np.isnan(_facts(events, "chen").recency_days[0])
+def test_a_subscriber_without_activity_was_seen_a_look_back_ago(events_of: Callable[..., UserEvents]) -> None:
+    events = events_of({"chen": [("2026-06-02", "purchase")], "dalia": [("2026-03-01", "purchase")]})
+    assert _facts(events, "chen", "dalia").recency_days.tolist() == [30.0, 30.0]
+
+
+def test_rules_see_only_activity_of_enough_value(events_of: Callable[..., UserEvents]) -> None:
+    events = events_of({"ada": [("2026-05-12", "purchase"), ("2026-05-20", "purchase"), ("2026-05-25", "purchase")]})
+    events.values[:] = [20.0, 5.0, np.nan]
+    cutoffs = np.array([to_microseconds(utc("2026-06-01"))])
+    facts = simple_facts(
+        events, replace(MONTH, least_value=20.0), users=np.array(["ada"], dtype=object), cutoffs=cutoffs
+    )
+    assert (facts.recency_days[0], facts.frequency[0], facts.monetary[0]) == (20.0, 1.0, 20.0)
 
 
 def test_the_monetary_value_is_the_sum_of_the_look_back(events_of: Callable[..., UserEvents]) -> None:

@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.paid import Renewals
 from features.user_events import UserEvents
 from features.windows import days, to_microseconds, utc
+from models.cancel import Cancel
 from models.definition import ChurnDefinition
+from models.lapse import Lapse
 from training.labels import churned
 
 MONTH = ChurnDefinition(look_back=days(60), horizon=days(30))
 WITH_LEAD = replace(MONTH, lead_time=days(7))
+CANCEL = replace(MONTH, outcome=Cancel(("cancel",)))
+LAPSE = replace(MONTH, outcome=Lapse(Renewals(("renewal",), period_days=30)))
+WITH_GRACE = replace(MONTH, outcome=Lapse(Renewals(("renewal",), period_days=30, grace=days(1))))
 DAY = 86_400_000_000
 
 
@@ -65,6 +71,37 @@ def test_the_horizon_starts_at_the_cutoff_and_ends_before_its_end(events_of: Cal
     events = events_of({"ada": [("2026-06-01", "visit")], "bert": [("2026-07-01", "visit")]})
     assert _label(events, "ada", MONTH, "2026-06-01") == 0.0
     assert _label(events, "bert", MONTH, "2026-06-01") == 1.0
+
+
+@pytest.fixture
+def subscribers(events_of: Callable[..., UserEvents]) -> UserEvents:
+    return events_of(
+        {
+            "ada": [("2026-05-20", "renewal"), ("2026-06-15", "cancel")],
+            "bert": [("2026-05-25", "renewal"), ("2026-06-03", "cancel")],
+            "chen": [("2026-05-20", "renewal"), ("2026-06-10", "renewal")],
+            "dalia": [("2026-05-20", "renewal"), ("2026-06-15", "cancel"), ("2026-06-20", "renewal")],
+        }
+    )
+
+
+def test_who_cancels_in_the_horizon_has_churned_whether_or_not_he_comes_back(subscribers: UserEvents) -> None:
+    labels = {user: _label(subscribers, user, CANCEL, "2026-06-01") for user in subscribers.user_ids}
+    assert labels == {"ada": 1.0, "bert": 1.0, "chen": 0.0, "dalia": 1.0}
+
+
+def test_who_cancels_in_the_lead_time_had_gone_before_the_horizon(subscribers: UserEvents) -> None:
+    assert _label(subscribers, "bert", replace(CANCEL, lead_time=days(7)), "2026-06-01") == 0.0
+
+
+def test_a_cancel_that_has_been_seen_already_is_missing_while_the_horizon_is_open(subscribers: UserEvents) -> None:
+    assert np.isnan(_label(subscribers, "ada", CANCEL, "2026-06-01", end="2026-06-30T23:59:59Z"))
+
+
+def test_whose_paid_time_runs_out_in_the_horizon_has_churned(subscribers: UserEvents) -> None:
+    labels = {user: _label(subscribers, user, LAPSE, "2026-06-01") for user in subscribers.user_ids}
+    assert labels == {"ada": 1.0, "bert": 1.0, "chen": 0.0, "dalia": 1.0}  # chen's runs out on 10 July
+    assert _label(subscribers, "dalia", WITH_GRACE, "2026-06-01") == 0.0
 
 
 def _random_events(seed: int) -> UserEvents:
