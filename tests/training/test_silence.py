@@ -46,15 +46,15 @@ def test_a_silence_counts_only_as_long_as_it_could_be_seen_to_its_end() -> None:
     assert {int(day): int(still[day]) for day in np.flatnonzero(still)} == {33: 1, 8: 1}
 
 
-def test_the_product_limit_is_the_plain_share_where_nobody_is_lost() -> None:
+def test_who_is_lost_from_sight_on_a_day_is_not_at_risk_on_it() -> None:
     acts = {f"user-{place:03d}": [0.0, 3.0] if place < 45 else [0.0] for place in range(60)}
-    found = counted({**acts, **{f"late-{place}": [39.5] for place in range(3)}})
+    found = counted({**acts, **{f"late-{place}": [36.5] for place in range(30)}})
     curve = ReturnCurve.of(found, within=5, drawn=draws(seed=0))
     assert curve.at(1).value == pytest.approx(45 / 105)  # the second acts are silences as well, and none of them ends
     assert curve.at(4).value == 0
     assert curve.at(1).low < curve.at(1).value < curve.at(1).high
-    assert curve.silences[0] == 105
-    assert curve.users[0] == 60
+    assert curve.silences[0] == 135
+    assert curve.users[0] == 90
     assert np.isnan(curve.at(40).value)
 
 
