@@ -228,13 +228,13 @@ def standard(session: Session, summary: LogSummary) -> FeatureSet:
     return catalog.standard(
         summary,
         activity=session.settings.churn.activity,
+        least_value=session.settings.churn.least_value,
         clock=Clock(said.timezone, said.user_timezone),
         service=said.service,
         treatments=said.treatments,
         redemptions=said.redemptions,
         returns=said.returns,
         properties=said.properties or None,
-        least_value=session.settings.churn.least_value,
     )
 
 

@@ -91,17 +91,17 @@ class SampledPopulation:
     Outcomes play no part in the draw, so the share of churners and with it every probability stays as it is.
     """
 
-    share: float = 1.0
     everybody: Population
+    share: float = 1.0
     whole: frozenset[datetime] = frozenset()  # cutoffs at which everybody is kept
     seed: int = 0
 
-    def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
     @property
     def wanted(self) -> Wanted:
         """What must be known of each event to tell who is in the population."""
         return self.everybody.wanted
 
+    def eligible(self, events: UserEvents, *, cutoff: datetime, as_known: bool = False) -> NDArray[np.bool_]:
         """Which of the `n` users are in the population and drawn at this cutoff."""
         everybody = self.everybody.eligible(events, cutoff=cutoff, as_known=as_known)
         if self.share >= 1 or cutoff in self.whole:
