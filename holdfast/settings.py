@@ -229,6 +229,31 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Costs:
+    """What keeping a user is worth to you and what trying costs, in your currency: the report then counts profit."""
+
+    value: float = setting(
+        0.0,
+        "value of a user who was about to leave and stays; 0: not said, see value_days",
+        option="--kept-value",
+        metavar="AMOUNT",
+    )
+    value_days: int = setting(
+        0,
+        "take that value from the events: what those who left had spent in so many days; 0: do not",
+        metavar="DAYS",
+    )
+    contact: float = setting(1.0, "cost of contacting a user", option="--contact-cost", metavar="AMOUNT")
+    incentive: float = setting(10.0, "cost of what a user is offered, if he accepts", metavar="AMOUNT")
+    success_rate: float = setting(
+        0.3, "share of the contacted users who were about to leave and stay for it", metavar="SHARE"
+    )
+    contacts: int = setting(
+        0, "users that your team can contact at a cutoff; 0: the share in [gate] capacity", metavar="NUMBER"
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """How the scored population is cut into tiers, and in which language reasons are told."""
 
@@ -292,6 +317,7 @@ class Settings:
     compute: Compute = field(default_factory=Compute)
     train: Train = field(default_factory=Train)
     gate: Gate = field(default_factory=Gate)
+    costs: Costs = field(default_factory=Costs)
     score: Score = field(default_factory=Score)
     serve: Serve = field(default_factory=Serve)
     store: Store = field(default_factory=Store)

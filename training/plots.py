@@ -142,23 +142,26 @@ def roc_and_pr(trial: Trial) -> Figure:
 
 def profit(trial: Trial, appraisal: Appraisal) -> Figure:
     """The profit by number contacted, model and baselines; where the break-even probability and the capacity lie."""
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     axes = figure.subplots()
-    highest, everybody = 0.0, 0.0
+    highest, everybody, curves = 0.0, 0.0, []
     for name, ranks in trial.scores.items():
         curve = profit_curve(trial.labels, ranks, costs=appraisal.costs)
-        shown = np.unique(np.append(np.arange(len(curve.contacted))[_thin(len(curve.contacted))], -1))
+        shown = np.append(np.arange(len(curve.contacted) - 1)[_thin(len(curve.contacted))], len(curve.contacted) - 1)
         axes.plot(curve.contacted[shown], curve.profit[shown], label=NAMES[name], **STYLES[name])
         highest, everybody = max(highest, curve.best[1]), float(curve.profit[-1])
+        curves.append(curve)
     for way, (marker, title) in MARKS.items():
         chosen = appraisal.way(OURS, way)
         label = title.format(probability=f"{appraisal.costs.break_even:.0%}")
         axes.plot(chosen.contacted, chosen.profit.value, marker, color="black", markersize=9, label=label, zorder=4)
     axes.axhline(0, color="0.7", linewidth=1)
-    lowest = min(everybody, -0.25 * highest) if everybody > -3 * highest else -highest
-    axes.set_ylim(bottom=1.1 * lowest if highest > 0 else None, top=1.25 * highest if highest > 0 else None)
+    if highest > 0:  # what lies far below 0 is of no interest, and would press the rest flat
+        bottom = max(1.1 * min(everybody, 0.0), -highest) - 0.05 * highest
+        seen = max(float(curve.contacted[curve.profit > bottom].max()) for curve in curves)
+        axes.set(ylim=(bottom, 1.1 * highest), xlim=(-0.03 * seen, 1.05 * seen))
     axes.set(xlabel="users contacted", ylabel="profit on the test rows", title="What contacting so many brings")
-    axes.legend(loc="lower left", frameon=False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))

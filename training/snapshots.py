@@ -46,6 +46,7 @@ class TrainingSet:
     facts: SimpleFacts
     categorical: tuple[str, ...] = ()  # the features whose numbers are codes
     fifths: DatedFifths | None = None  # of the newest population; none when no feature is relative to it
+    year_ago: "TrainingSet | None" = None  # the populations a year before, where the log knows them: see `level`
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -14,7 +14,7 @@ _WILSON = 1.96
 _WAYS = {
     "nobody": "contact nobody",
     "everybody": "contact everybody",
-    "at_capacity": "the first {share} of the list",
+    "at_capacity": "the first {share} of the list, the capacity",
     "from_break_even": "who has at least the break-even probability",
     "best_in_hindsight": "the best number, known in hindsight only",
 }
@@ -64,7 +64,7 @@ def steadiness(stability: Stability) -> Iterator[str]:
     if not stability.steps:
         yield "There are no two consecutive cutoffs that could be compared."
         return
-    yield f"{'from':<12}{'to':<12}{'users in both':>14}{'rank correlation':>24}{'first tenth kept':>18}  PSI of scores"
+    yield f"{'from':<11}{'to':<11}{'users, in both':<26}{'rank correlation':<23}{'first tenth kept':<18}PSI of scores"
     for step in stability.steps:
         yield _step(step)
     moved = [shift for shift in stability.steps[-1].features if shift.seen]
@@ -77,7 +77,7 @@ def steadiness(stability: Stability) -> Iterator[str]:
 
 
 def _ways(appraisal: Appraisal) -> Iterator[str]:
-    yield f"{'of ' + format(appraisal.rows, ',') + ' test rows':<58}{'contacted':>10}  profit"
+    yield f"{'of ' + format(appraisal.rows, ',') + ' test rows':<72}{'contacted':>10}  profit"
     for way in appraisal.ways[OURS]:
         title = _WAYS[way.name].format(share=f"{appraisal.capacity:.1%}")
         yield _way(title, way)
@@ -88,18 +88,19 @@ def _ways(appraisal: Appraisal) -> Iterator[str]:
 
 def _way(title: str, way: Way) -> str:
     interval = "" if way.name == "nobody" else f" [{way.profit.low:,.0f}, {way.profit.high:,.0f}]"
-    return f"{title:<58}{way.contacted:>10,.0f}  {way.profit.value:,.0f}{interval}"
+    return f"{title:<72}{way.contacted:>10,.0f}  {way.profit.value:,.0f}{interval}"
 
 
 def _step(step: Step) -> str:
     ranks = "-" if np.isnan(step.correlation) else f"{step.correlation:.3f} [{step.low:.3f}, {step.high:.3f}]"
     kept = "-" if np.isnan(step.kept) else f"{step.kept:.0%} of {step.listed:,}"
-    dates = f"{iso(step.earlier)[:10]:<12}{iso(step.later)[:10]:<12}"
-    return f"{dates}{step.in_both:>14,}{ranks:>24}{kept:>18}  {_shift(step.scores)}"
+    dates = f"{iso(step.earlier)[:10]:<11}{iso(step.later)[:10]:<11}"
+    users = f"{step.scores.before:,} to {step.scores.after:,}, {step.in_both:,}"
+    return f"{dates}{users:<26}{ranks:<23}{kept:<18}{_shift(step.scores)}"
 
 
 def _shift(shift: Shift) -> str:
-    return f"{shift.index:.4f} (noise {shift.noise:.4f}, n {shift.before:,} and {shift.after:,})"
+    return f"{shift.index:.4f} ({shift.noise:.4f})"
 
 
 def _figure(estimate: Estimate) -> str:
@@ -110,4 +111,4 @@ def _wilson(share: float, rows: int) -> tuple[float, float]:
     """The interval of Wilson (1927) for a share, as if the bin's users were independent."""
     z = _WILSON**2 / rows
     middle, reach = (share + z / 2) / (1 + z), _WILSON * (share * (1 - share) / rows + z / (4 * rows)) ** 0.5 / (1 + z)
-    return middle - reach, middle + reach
+    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -20,7 +20,7 @@ Example:
     default=None,
     help="Make it champion whatever the verdict, or never [default: if it is the first, or passes the gate].",
 )
-@takes("data", "churn", "features", "compute", "train", "gate", "mlflow")
+@takes("data", "churn", "features", "compute", "train", "gate", "costs", "mlflow")
 def command(session: Session, *, cutoff: datetime | None, promote: bool | None) -> int:
     """Learn a model, test it on later time beside simple rules, and record it in MLflow.
 
