@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, logit
 
+from features.feature_set import FeatureSet
 from features.language import events, feature_set
 from features.snapshots import Bucketed
 from features.user_events import FloatArray
@@ -130,23 +131,43 @@ def choose_level(
     return _decided(tuple(found))
 
 
-def follow(level: Level, model: ChurnModel, rows: TrainingSet, past: TrainingSet, *, reach_days: float) -> float:
-    """Move the calibrated model's level by the chosen part of what the year before asks for; the shift, 0 for none.
-
-    `rows` are those at the cutoff that is predicted (their labels are not looked at), `past` those of a year before.
-    """
-    wanted = _wanted(logit(model.predict_proba(rows.frame)[:, 1]), rows, past, reach_days=reach_days)
-    if not level.part or wanted is None:
+def follow_at(level: Level, model: ChurnModel, rows: TrainingSet, split: Split, *, cutoff: datetime) -> float:
+    """Move the tested model's level to what a year before the cutoff asks for; the shift, 0 for none."""
+    if not level.part or rows.year_ago is None:
         return 0.0
-    taken = level.part * wanted
-    model.blend_ = replace(model.blend_, calibrator=moved(model.blend_.calibrator, by=taken))
-    return taken
+    past = rows.year_ago.at([shift(cutoff, -YEAR)])
+    return _follow_to(level, model, rows.at([cutoff]), past, reach_days=_reach_of(cutoff, split))
 
 
-def reach_of(cutoff: datetime, split: Split, *, start: datetime | None = None) -> float:
-    """For how many days before the cutoff of a year ago the log knows who was active, the look-back at most."""
-    known = shift(cutoff, -YEAR) - _known_from(split, start)
-    return min(known, split.definition.look_back) / days(1)
+def follow_deployed(
+    log: Bucketed,
+    level: Level,
+    model: ChurnModel,
+    split: Split,
+    features: FeatureSet,
+    *,
+    as_known: bool,
+    settings: TrainSettings,
+) -> float:
+    """The same for the model to deploy, whose next cutoff is when its newest outcome was known."""
+    now = split.closes(split.test)
+    before = (shift(now, -YEAR),)
+    asked = before if level.part else ()
+    past = read_year_ago(log, split, asked, log_end=now, as_known=as_known, settings=settings)
+    if past is None:
+        return 0.0
+    newest = labelled(
+        log,
+        features,
+        split.definition,
+        (now,),
+        log_end=now,
+        as_known=as_known,
+        max_rows=settings.max_rows,
+        seed=settings.seed,
+        workers=settings.workers,
+    )
+    return _follow_to(level, model, newest, past.at(before), reach_days=_reach_of(now, split))
 
 
 def moved(calibrator: Calibrator, *, by: float) -> Calibrator:
@@ -184,6 +205,25 @@ def _closed(split: Split, cutoff: datetime) -> Cutoffs:
     return tuple(earlier for earlier in split.fit if split.definition.horizon_of(earlier).end <= cutoff)
 
 
+def _follow_to(level: Level, model: ChurnModel, rows: TrainingSet, past: TrainingSet, *, reach_days: float) -> float:
+    """Move the calibrated model's level by the chosen part of what the year before asks for; the shift, 0 for none.
+
+    `rows` are those at the cutoff that is predicted (their labels are not looked at), `past` those of a year before.
+    """
+    wanted = _wanted(logit(model.predict_proba(rows.frame)[:, 1]), rows, past, reach_days=reach_days)
+    if not level.part or wanted is None:
+        return 0.0
+    taken = level.part * wanted
+    model.blend_ = replace(model.blend_, calibrator=moved(model.blend_.calibrator, by=taken))
+    return taken
+
+
+def _reach_of(cutoff: datetime, split: Split, *, start: datetime | None = None) -> float:
+    """For how many days before the cutoff of a year ago the log knows who was active, the look-back at most."""
+    known = shift(cutoff, -YEAR) - _known_from(split, start)
+    return min(known, split.definition.look_back) / days(1)
+
+
 def _rehearse(
     rows: TrainingSet,
     cutoff: datetime,
@@ -202,7 +242,7 @@ def _rehearse(
     model = fit_model(known.where(np.arange(len(known)) % every == 0), recipe, settings=settings, dates=dates)
     margins = model.margin(here.frame)
     past = rows.year_ago.at([shift(cutoff, -YEAR)])
-    wanted = _wanted(margins, here, past, reach_days=reach_of(cutoff, split, start=known_from))
+    wanted = _wanted(margins, here, past, reach_days=_reach_of(cutoff, split, start=known_from))
     if wanted is None:
         return None
     losses = tuple(_loss(here.labels, margins + part * wanted) for part in PARTS)
