@@ -43,21 +43,23 @@ def judge_origins(
 
 def _many_enough(origins: Dated) -> Iterator[Finding]:
     if len(origins) < FEWEST_FOR_TREND:
-        words = (
-            f"only {len(origins)} origin(s) could be tested, expected {FEWEST_FOR_TREND} to tell a trend from chance"
-        )
+        many = "one origin" if len(origins) == 1 else f"{len(origins)} origins"
+        words = f"only {many} could be tested, expected {FEWEST_FOR_TREND} to tell a trend from chance"
         yield Finding("few_origins", f"{words}: how steady the model is remains unknown.", Decision.WITH_CARE)
 
 
 def _levels(origins: Dated) -> Iterator[Finding]:
     """Origins at which predicted ÷ observed lay outside the verdict's bounds."""
-    ratios = {date: trial.ours["predicted_over_observed"] for date, trial in origins}
-    off = {date: one for date, one in ratios.items() if not one.missing_because and _outside(one, LEVEL)}
+    found = {date: trial.ours["predicted_over_observed"] for date, trial in origins}
+    ratios = {date: one for date, one in found.items() if not one.missing_because}
+    off = {date: one for date, one in ratios.items() if _outside(one, LEVEL)}
     broken = [date for date, one in off.items() if not BROKEN_LEVEL[0] <= one.value <= BROKEN_LEVEL[1]]
-    if not off:
+    if ratios and not off:
         ends = f"{min(one.value for one in ratios.values()):.2f} to {max(one.value for one in ratios.values()):.2f}"
-        words = f"the level held at all {len(origins)} origins (predicted ÷ observed {ends})"
+        where = "the only origin" if len(origins) == 1 else f"all {len(origins)} origins"
+        words = f"the level held at {where} (predicted ÷ observed {ends})"
         yield Finding("level_held", f"{words}.", Decision.DEPLOY)
+    if not off:
         return
     listed = ", ".join(f"{one.value:.2f} at {date}" for date, one in off.items())
     decision = Decision.DO_NOT if len(broken) >= MANY * len(origins) else Decision.WITH_CARE

@@ -1,11 +1,15 @@
 """The verdict over origins, on trials whose truth is known."""
 
+import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.pages import names, page
+from training import backtest_verdict
 from training.backtest_verdict import judge_origins
 from training.metrics import evaluate
 from training.model_age import Ageing, Timeline, ageing
@@ -51,6 +55,12 @@ def _judged(trials: Sequence[Trial], *, ages: Ageing = NOT_ASKED) -> Verdict:
 
 def _codes(verdict: Verdict) -> set[str]:
     return {finding.code for finding in verdict.findings}
+
+
+def test_every_finding_is_listed_in_the_documentation() -> None:
+    codes = re.findall(r'Finding\(\s*f?"([^"]+)"', inspect.getsource(backtest_verdict))
+    expanded = {code.replace("{name}", rule) for code in codes for rule in backtest_verdict.RULES}
+    assert set(names(page("docs/backtest.md").section("The verdict"))) == expanded
 
 
 def test_a_model_that_is_good_at_every_origin_is_to_be_deployed() -> None:
