@@ -21,7 +21,7 @@ from training.ranking import ranking_metrics
 from training.trial import OURS, Trial
 
 FEWEST_PAIRS = 2  # of origins: one pair is one window, whose oddities are not age
-WORTH_IT = 0.01  # of the fresh model's log loss; what the gate lets pass (its `log_loss_margin`) is no reason to train
+WORTH_IT = 0.01  # of the fresh model's log loss; every new model is a change to be checked, which less does not repay
 LEVEL = 0.95
 OLD_ENOUGH = 0.5  # of the fresh model's cutoffs: an old model with fewer has faded by want of history, too
 
