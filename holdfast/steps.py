@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from models.registry import Registry
     from serving.store.records import RunFacts, Score
     from training.fit import TrainSettings
+    from training.profit import Costs
+    from training.readiness import Readiness
     from training.run import Training
     from training.tracking import Recorded
-
 
 TIERS = ("high", "medium", "low")
 
@@ -125,7 +126,12 @@ def train(session: Session, *, cutoff: datetime | None, promote: bool | None) ->
             check_definition(meant, summary)
             features = feature_set(session, summary)
         where = registry(session)  # a wrong name or address is refused now, not after the work
-        training = _learn(session, log, meant, features, known=known(session, log), cutoff=cutoff)
+        what_is_known = known(session, log)
+        from holdfast.check_steps import readiness  # noqa: PLC0415 it learns what is meant from this module
+
+        ready = readiness(session, log, summary, meant, known=what_is_known, cutoff=cutoff)
+        ready.check()
+        training = _learn(session, log, meant, features, known=what_is_known, ready=ready, cutoff=cutoff)
         from training.tracking import record  # noqa: PLC0415 matplotlib, not before it is needed
 
         with session.progress.stage("Recording the run, its pictures and the model in MLflow") as report:
@@ -311,6 +317,7 @@ def _learn(
     features: FeatureSet,
     *,
     known: Knowledge,
+    ready: "Readiness",
     cutoff: datetime | None,
 ) -> "Training":
     from training.run import train as learn  # noqa: PLC0415 who only ingests does not wait for LightGBM
@@ -324,12 +331,14 @@ def _learn(
             code_version=versions.code_version(),
             cutoff=cutoff,
             knowledge=known,
-            settings=_train_settings(session),
+            readiness=ready,
+            settings=train_settings(session),
             on_progress=lambda what, done, total: report(done, total, what),
         )
 
 
-def _train_settings(session: Session) -> "TrainSettings":
+def train_settings(session: Session) -> "TrainSettings":
+    """How a model is to be learnt by the settings."""
     from training.fit import TrainSettings  # noqa: PLC0415 as above
 
     said = session.settings.train
@@ -346,4 +355,28 @@ def _train_settings(session: Session) -> "TrainSettings":
         leaves=said.leaves,
         learning_rate=said.learning_rate,
         rows_per_leaf=said.rows_per_leaf,
+        capacity=session.settings.gate.capacity,
+        contacts=session.settings.costs.contacts,
+        costs=_costs(session),
+    )
+
+
+def _costs(session: Session) -> "Costs":
+    """The costs of a campaign where the settings say what a kept user is worth, else the paper's defaults."""
+    from training.profit import PAPER, Costs  # noqa: PLC0415 as above
+
+    said = session.settings.costs
+    if not (said.value or said.value_days):
+        return PAPER
+    if said.value and said.value_days:
+        raise BadInput(
+            "[costs] says both value and value_days; expected one of them: a value, or where to take it from."
+        )
+    return Costs(
+        value=said.value,
+        contact=said.contact,
+        incentive=said.incentive,
+        success_rate=said.success_rate,
+        value_days=said.value_days,
+        given=True,
     )

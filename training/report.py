@@ -7,6 +7,7 @@ from features.lateness import Knowledge
 from training.metrics import Estimate
 from training.run import Training
 from training.trial import NAMES, OURS
+from training.worth import calibration_bins, campaign, steadiness
 
 WIDTH = 110
 SHOWN = {
@@ -19,6 +20,8 @@ SHOWN = {
     "lift_at_10": "lift at 10 %",
     "recall_at_10": "recall at 10 %",
     "precision_at_10": "prec. at 10 %",
+    "lift_at_capacity": "lift at cap.",
+    "recall_at_capacity": "recall at cap.",
 }
 STEPS = {
     "fit": "fit",
@@ -32,16 +35,27 @@ def report(training: Training) -> str:
     """The report; lines of at most 110 characters, no colours, no trailing newline."""
     sections = (
         _heading("What churn means", [training.definition.says()]),
+        *([] if training.readiness is None else [_heading("Readiness of the log", training.readiness.says())]),
         _heading("What was learnt from", _data(training)),
         _heading(
             "How time was split (| a cutoff, = cutoff after cutoff, - the horizon after the last)",
             training.split.says(),
         ),
         _heading("How good it is on the test cutoff, with 95 % intervals", list(_quality(training))),
+        *_decisions(training),
         _heading("What moves the score (mean log-odds by family)", _importance(training)),
+        _heading("Leakage checks", training.leaks.says()),
         _heading("Verdict", training.verdict.says()),
     )
     return "\n\n".join(sections)
+
+
+def _decisions(training: Training) -> Iterator[str]:
+    """What a decision rests on beside the metrics."""
+    yield _heading("Do probabilities come true, by tenths of the test rows", list(calibration_bins(training.trial)))
+    if training.trial.appraisal is not None:
+        yield _heading("What a retention campaign would bring", list(campaign(training.trial.appraisal)))
+    yield _heading("How steady the list is from cutoff to cutoff", list(steadiness(training.stability)))
 
 
 def _heading(title: str, lines: list[str]) -> str:
@@ -71,7 +85,8 @@ def _data(training: Training) -> list[str]:
     features = (
         f"{len(training.features)} features ({training.features.fingerprint}), log version {training.log_version}"
     )
-    return [*rows, features, _knowledge(training.knowledge), training.recipe.says(), _calibration(training.calibration)]
+    learnt = [training.recipe.says(), _calibration(training.calibration), training.level.says()]
+    return [*rows, features, _knowledge(training.knowledge), *learnt]
 
 
 def _quality(training: Training) -> Iterator[str]:
@@ -86,6 +101,7 @@ def _quality(training: Training) -> Iterator[str]:
             auc, loss = trial.gain(name, metric="auc"), trial.gain(name, metric="log_loss")
             yield f"model minus {NAMES[name] + ':':<22} AUC {auc.says()}   log loss {loss.says(digits=4)}"
     yield ""
+    yield f"Capacity (cap.) is {trial.capacity:.1%} of the rows: the users that can be looked after."
     yield "The figures are those of the model fitted on the fit cutoffs. The deployed model follows the same recipe on"
     yield "newer outcomes: it has seen the test rows, so its own figures will only be known when new outcomes are in."
 

@@ -7,9 +7,9 @@ newer than what was tested, and no better tested than its recipe.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from features.windows import days, iso
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
+from training import leakage, small
 from training.baselines import fit_baselines
 from training.fit import (
     Recipe,
@@ -35,10 +36,18 @@ from training.fit import (
     choose_recipe,
     fit_model,
 )
+from training.level import Level, choose_level, cutoffs_of_year_ago, follow_at, follow_deployed, read_year_ago
+from training.profit import priced
+from training.ranking import share_of
 from training.snapshots import History, TrainingSet, labelled
 from training.splits import Cutoffs, Split, plan
+from training.stability import Stability, stability
+from training.step_facts import StepFacts, facts_of_steps
 from training.trial import Trial, hold_trial, importance_by_family
-from training.verdict import Verdict, judge
+from training.verdict import Finding, Verdict, judge
+
+if TYPE_CHECKING:
+    from training.readiness import Readiness  # it plans the split, as a training does
 
 OnStage = Callable[[str, int, int], None]  # stage, done, total
 GOLDEN_ROWS = 200
@@ -54,20 +63,6 @@ class TrainingLog(Bucketed, Protocol):
 
     def summary(self) -> History:
         """How far the log reaches."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepFacts:
-    """How many rows and users a step of the split had, and which share of the rows churned (NaN: no rows)."""
-
-    cutoffs: int
-    rows: int
-    users: int
-    churned_share: float
-
-    def known(self) -> dict[str, float]:
-        """What is known, as plain numbers."""
-        return {name: value for name, value in asdict(self).items() if not np.isnan(value)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +87,10 @@ class Training:
     log_version: int
     trained_at: datetime
     code_version: str
+    leaks: leakage.Leaks = leakage.NOT_LOOKED
+    level: Level = field(default_factory=Level)  # where the level of the probabilities comes from
+    stability: Stability = field(default_factory=Stability)  # of the tested model's list
+    readiness: "Readiness | None" = None  # what was remarked on the log before
 
     @property
     def bundle(self) -> Bundle:
@@ -115,8 +114,13 @@ class Training:
             "calibration": self.calibration,
             "verdict": self.verdict.to_json(),
             "quality": self.trial.quality(),
+            "profit": None if self.trial.appraisal is None else self.trial.appraisal.to_json(),
+            "stability": self.stability.to_json(),
+            "level": self.level.to_json(),
             "baselines": self.trial.baselines(),
             "importance": self.importance,
+            "leakage": self.leaks.to_json(),
+            "readiness": None if self.readiness is None else self.readiness.to_json(),
             "rows": {
                 f"{name}_{what}": value for name, step in self.steps.items() for what, value in step.known().items()
             },
@@ -138,6 +142,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     cutoff: datetime | None = None,
     history: History | None = None,
     knowledge: Knowledge = EVENT_TIME,
+    readiness: "Readiness | None" = None,
     settings: TrainSettings | None = None,
     on_progress: OnStage | None = None,
 ) -> Training:
@@ -145,18 +150,24 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
 
     `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
     horizon is read into a label. `history` is the log's summary, where the caller has it already. `knowledge` says
-    whether features see only what had been received before their cutoff; the bundle remembers it.
+    whether features see only what had been received before their cutoff; the bundle remembers it. So it does the
+    remarks on the log's `readiness`.
     Raises `BadInput` when the history is too short or holds one outcome only.
     """
     settings = settings or TrainSettings()
     tell = on_progress or _tell_nobody
-    split = _plan(history or log.summary(), definition, cutoff=cutoff, settings=settings)
+    history = history or log.summary()
+    split = plan_for(history, definition, cutoff=cutoff, settings=settings)
     evidence = examine(log, features, split, as_known=knowledge.as_known, settings=settings, on_progress=tell)
     rows, newest = evidence.rows, evidence.rows.at(split.test[-1:])
     model = fit_model(rows.at(split.deployed_fit), evidence.recipe, settings=settings, dates=_dates(features))
     rehearsals = [evidence.rehearsals[-1], Rehearsed.by(evidence.model, newest)]
     calibrate(model, rehearsals, kind=evidence.calibration)
+    deployed_shift = follow_deployed(
+        log, evidence.level, model, split, features, as_known=knowledge.as_known, settings=settings
+    )
     importance = importance_by_family(model, features, newest)
+    leaks = _leaks(log, evidence, split, features, end=history.end, as_known=knowledge.as_known, settings=settings)
     tell("fitting", FITTING_STEPS, FITTING_STEPS)
     return Training(
         definition=definition,
@@ -164,11 +175,11 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         knowledge=knowledge,
         settings=settings,
         split=split,
-        steps=_step_facts(rows, split),
+        steps=facts_of_steps(rows, split),
         recipe=evidence.recipe,
         calibration=evidence.calibration,
         trial=evidence.trial,
-        verdict=judge(evidence.trial),
+        verdict=judge(evidence.trial, [*leaks.findings, *_small(rows.at(split.fit), evidence.recipe)]),
         importance=importance,
         model=model,
         tested_model=evidence.model,
@@ -177,6 +188,10 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         log_version=log.version,
         trained_at=now,
         code_version=code_version,
+        leaks=leaks,
+        level=replace(evidence.level, deployed_shift=deployed_shift),
+        stability=stability(evidence.model, rows, _newest_grid(split), dates=_dates(features)),
+        readiness=readiness,
     )
 
 
@@ -190,6 +205,7 @@ class Evidence:
     calibration: str
     model: ChurnModel  # the one that was tested
     trial: Trial
+    level: Level = field(default_factory=Level)  # where the level of the probabilities comes from
 
 
 def examine(
@@ -221,12 +237,13 @@ def read_rows(
 ) -> TrainingSet:
     """Features and labels at every cutoff of a split; those tested and calibrated on keep everybody."""
     tell = on_progress or _tell_nobody
-    return labelled(
+    log_end = split.closes(split.test)
+    rows = labelled(
         log,
         features,
         split.definition,
         split.all,
-        log_end=split.closes(split.test),
+        log_end=log_end,
         as_known=as_known,
         whole=(*split.test, *split.calibration),
         max_rows=settings.max_rows,
@@ -234,6 +251,10 @@ def read_rows(
         workers=settings.workers,
         on_progress=lambda done, total: tell("reading history", done, total),
     )
+    year_ago = read_year_ago(
+        log, split, cutoffs_of_year_ago(split), log_end=log_end, as_known=as_known, settings=settings
+    )
+    return replace(rows, year_ago=year_ago)
 
 
 def examine_rows(
@@ -250,7 +271,7 @@ def examine_rows(
     _check_tested(rows.at(split.test), split.test)
     dates = _dates(features)
     tell("fitting", 0, FITTING_STEPS)
-    recipe, earliest = choose_recipe(rows.at(split.stopping), rows.at(split.validation), settings=settings, dates=dates)
+    recipe, earliest = _recipe(rows, split, features, settings=settings, dates=dates)
     tell("fitting", 1, FITTING_STEPS)
     rehearsal = fit_model(rows.at(split.rehearsal), recipe, settings=settings, dates=dates)
     later = Rehearsed.by(rehearsal, rows.at(split.calibration))
@@ -259,10 +280,58 @@ def examine_rows(
     tell("fitting", 2, FITTING_STEPS)
     tested = fit_model(rows.at(split.fit), recipe, settings=settings, dates=dates)
     calibrate(tested, rehearsals, kind=kind)
+    level = choose_level(rows, split, recipe, settings=settings, dates=dates)
+    level = replace(level, shift=follow_at(level, tested, rows, split, cutoff=split.test[0]))
     tell("fitting", 3, FITTING_STEPS)
     trial = _test(tested, rows, split=split, settings=settings, dates=dates)
     tell("fitting", 4, FITTING_STEPS)
-    return Evidence(rows, recipe, rehearsals, kind, tested, trial)
+    return Evidence(rows, recipe, rehearsals, kind, tested, trial, level)
+
+
+def _recipe(
+    rows: TrainingSet, split: Split, features: FeatureSet, *, settings: TrainSettings, dates: tuple[str, ...]
+) -> tuple[Recipe, Rehearsed | None]:
+    """What later time prefers; with few users nothing is tried, and the recipe is the simple one."""
+    older, newer = rows.at(split.stopping), rows.at(split.validation)
+    if small.few(rows.at(split.fit)) is None:
+        return choose_recipe(older, newer, settings=settings, dates=dates)
+    recipe = small.simple_recipe(rows.at(split.fit), features)
+    return recipe, small.rehearse(older, newer, recipe, settings=settings)
+
+
+def _small(fit: TrainingSet, recipe: Recipe) -> list[Finding]:
+    few = small.few(fit)
+    return [] if few is None else [few.finding(recipe)]
+
+
+def _leaks(
+    log: TrainingLog,
+    evidence: Evidence,
+    split: Split,
+    features: FeatureSet,
+    *,
+    end: datetime,
+    as_known: bool,
+    settings: TrainSettings,
+) -> leakage.Leaks:
+    """All checks: those of the log, and those of the rows that were learnt from and tested on."""
+    tested = split.closes(split.test)
+    in_log = leakage.in_log(log, split.definition, features, split=split, end=tested, as_known=as_known)
+    in_rows = leakage.in_rows(
+        evidence.rows,
+        features,
+        split=split,
+        end=end,
+        trial=evidence.trial,
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+    return leakage.Leaks(in_log.checks + in_rows.checks)
+
+
+def _newest_grid(split: Split) -> Cutoffs:
+    """The cutoffs from the newest that the tested model has learnt from to the newest tested one, oldest first."""
+    return tuple(cutoff for cutoff in split.all if cutoff >= split.fit[-1])
 
 
 def _dates(features: FeatureSet) -> tuple[str, ...]:
@@ -270,7 +339,10 @@ def _dates(features: FeatureSet) -> tuple[str, ...]:
     return tuple(feature.name for feature in features if isinstance(feature.expression, OfCutoff))
 
 
-def _plan(history: History, definition: ChurnDefinition, *, cutoff: datetime | None, settings: TrainSettings) -> Split:
+def plan_for(
+    history: History, definition: ChurnDefinition, *, cutoff: datetime | None, settings: TrainSettings
+) -> Split:
+    """The split of a log by these settings; raises `BadInput` when the history is too short."""
     return plan(
         definition,
         start=history.start,
@@ -288,9 +360,23 @@ def _test(
     fit, later = rows.at(split.fit), rows.at(split.calibration)
     calibration = (later.rows_without(dates), later.labels)
     baselines = fit_baselines(fit.rows_without(dates), fit.labels, calibration=calibration)
+    test = rows.at(split.test)
+    look_back_days = split.definition.look_back / days(1)
+    costs = priced(settings.costs, spent=test.facts.monetary, churned=test.labels, look_back_days=look_back_days)
     return hold_trial(
-        tested, baselines, rows.at(split.test), seed=settings.seed, replicates=settings.replicates, dates=dates
+        tested,
+        baselines,
+        test,
+        seed=settings.seed,
+        replicates=settings.replicates,
+        dates=dates,
+        capacity=_capacity(settings, rows=len(test), cutoffs=len(split.test)),
+        costs=costs,
     )
+
+
+def _capacity(settings: TrainSettings, *, rows: int, cutoffs: int) -> float:
+    return share_of(settings.contacts, rows=rows, cutoffs=cutoffs) if settings.contacts else settings.capacity
 
 
 def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
@@ -299,16 +385,6 @@ def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
             f"nobody was active in the look-back before {iso(max(cutoffs))}; "
             "expected a longer --look-back or another --cutoff."
         )
-
-
-def _step_facts(rows: TrainingSet, split: Split) -> dict[str, StepFacts]:
-    names = ("fit", "calibration", "test", "deployed_fit")
-    return {name: _facts(rows.at(getattr(split, name)), getattr(split, name)) for name in names}
-
-
-def _facts(rows: TrainingSet, cutoffs: Cutoffs) -> StepFacts:
-    share = float(rows.labels.mean()) if len(rows) else float("nan")
-    return StepFacts(len(cutoffs), len(rows), len(set(rows.users)), share)
 
 
 def _golden(rows: TrainingSet) -> pd.DataFrame:

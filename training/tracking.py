@@ -170,7 +170,8 @@ def _log_facts(client: "MlflowClient", run_id: str, *, training: Training, sourc
     known = {"as_known": training.knowledge.as_known, "as_known_because": training.knowledge.because}
     settings = training.definition.to_json() | asdict(training.settings) | known | {"recipe": training.recipe.says()}
     rows = {f"{step}_{name}": value for step, facts in training.steps.items() for name, value in facts.known().items()}
-    figures = training.trial.quality() | training.trial.baselines() | rows
+    steady = training.stability.quality() | {"level_shift": training.level.shift}
+    figures = training.trial.quality() | training.trial.baselines() | steady | rows
     client.log_batch(
         run_id,
         params=[Param(name, str(value)) for name, value in settings.items()],
@@ -202,6 +203,8 @@ def _log_pages(client: "MlflowClient", run_id: str, *, training: Training, folde
     folder.mkdir()
     (folder / "report.txt").write_text(report(training) + "\n", encoding="utf-8")
     (folder / "cutoffs.json").write_text(json.dumps(training.split.to_json(), indent=1), encoding="utf-8")
+    found = {name: training.facts[name] for name in ("readiness", "leakage")}
+    (folder / "checks.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     for name, figure in figures(training).items():
         figure.savefig(folder / f"{name}.png", dpi=110)
     client.log_artifacts(run_id, str(folder))
