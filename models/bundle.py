@@ -7,6 +7,7 @@
     definition.json   what churn means
     facts.json        when and on what it was trained, and how good it is
     fifths.json       where the fifths of the newest population of the training end; null where no feature asks
+    hazard.json       intervals and baseline of the risk curve, and hazard.txt its trees; only where one was learnt
     golden.json       rows with the margins and probabilities that the model gave them
     card.md           the same for people
 
@@ -31,10 +32,11 @@ from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
 from features.fifths import DatedFifths
 from models.card import model_card
-from models.columns import matrix_of
+from models.columns import Matrix, matrix_of
 from models.definition import ChurnDefinition
+from models.hazard import HazardModel
 from models.model import ChurnModel
-from models.trial import MISMATCH, golden_rows
+from models.trial import HAZARD, HAZARD_TREES, MISMATCH, golden_rows
 
 FORMAT = 3  # 3: fifths of the population
 _SUMS = "sums.json"
@@ -52,6 +54,7 @@ class Bundle:
     definition: ChurnDefinition
     facts: dict[str, Any]  # Any: JSON
     fifths: DatedFifths | None = None  # without them a user alone has no place in the population: it is missing
+    hazard: HazardModel | None = None  # for the risk by day; most bundles have none
 
     @property
     def as_known(self) -> bool:
@@ -100,6 +103,7 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
             "same or in another order. Fit the model on a table whose columns are the feature set's."
         )
     _check_fifths(bundle)
+    _check_hazard(bundle)
     chosen = np.unique(np.linspace(0, len(golden) - 1, min(len(golden), _GOLDEN_ROWS)).astype(int))
     rows = matrix_of(golden.iloc[chosen], names)
     documents = {
@@ -112,6 +116,7 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
     }
     texts = {name: json.dumps(document, indent=1, allow_nan=False) for name, document in documents.items()}
     texts |= {f"booster-{number}.txt": text for number, text in enumerate(bundle.model.blend_.booster_texts)}
+    texts |= _hazard_texts(bundle.hazard, rows)
     texts["card.md"] = model_card(
         bundle.model,
         bundle.features,
@@ -122,6 +127,13 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
     files = {name: text.encode() for name, text in texts.items()}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     return files | {_SUMS: json.dumps({"format": FORMAT, "files": sums}, indent=1).encode()}
+
+
+def _hazard_texts(hazard: HazardModel | None, golden: Matrix) -> dict[str, str]:
+    if hazard is None:
+        return {}
+    document = {"model": hazard.to_json(), "golden_log_survival": hazard.log_survival(golden).tolist()}
+    return {HAZARD: json.dumps(document, indent=1, allow_nan=False), HAZARD_TREES: hazard.booster_text}
 
 
 def _write(files: dict[str, bytes], folder: Path) -> None:
@@ -217,14 +229,20 @@ def _parsed(files: dict[str, bytes]) -> Bundle:
     count = described["model"]["blend"]["boosters"]
     texts = tuple(files[f"booster-{number}.txt"].decode() for number in range(count))
     fifths = json.loads(files["fifths.json"])
+    described_hazard = files.get(HAZARD)
+    hazard = None
+    if described_hazard is not None:
+        hazard = HazardModel.from_json(json.loads(described_hazard)["model"], files[HAZARD_TREES].decode())
     bundle = Bundle(
         model=ChurnModel.from_json(described["model"], texts),
         features=features,
         definition=ChurnDefinition.from_json(json.loads(files["definition.json"])),
         facts=json.loads(files["facts.json"]),
         fifths=None if fifths is None else DatedFifths.from_json(fifths),
+        hazard=hazard,
     )
     _check_fifths(bundle)
+    _check_hazard(bundle)
     return bundle
 
 
@@ -234,3 +252,8 @@ def _check_fifths(bundle: Bundle) -> None:
             f"the fifths are of the features {bundle.fifths.fingerprint}, the feature set is "
             f"{bundle.features.fingerprint}; expected those of the same features."
         )
+
+
+def _check_hazard(bundle: Bundle) -> None:
+    if bundle.hazard is not None and bundle.hazard.names != bundle.features.names:
+        raise BadInput("the risk curve reads other features than the feature set's; expected the same in one order.")

@@ -17,8 +17,10 @@ if (
 import numpy as np
 
 from models.blend import Blend, Floats
+from models.hazard import HazardModel
 
 MISMATCH = 3
+HAZARD, HAZARD_TREES = "hazard.json", "hazard.txt"
 _CLOSE = 1e-12  # another processor may round the last bit of an exponential differently
 
 
@@ -50,15 +52,33 @@ def disagreement(blend: Blend, golden: dict[str, Any]) -> str:  # Any: JSON
     return ""
 
 
+def curve_disagreement(hazard: HazardModel, expected: Floats, golden: dict[str, Any]) -> str:  # Any: JSON
+    """How the hazard model departs from the curves of the golden rows; an empty text when it does not."""
+    given = hazard.log_survival(np.array(golden["rows"], dtype=np.float64))
+    if expected.shape != given.shape:
+        return f"golden curves of {expected.shape}, expected {given.shape}"
+    wrong = ~(np.abs(expected - given) <= _CLOSE * np.maximum(1.0, np.abs(expected)))
+    return f"{int(wrong.any(axis=1).sum())} of {len(wrong)} golden risk curves differ" if wrong.any() else ""
+
+
 def _main(folder: Path) -> int:
     document = json.loads((folder / "model.json").read_text("utf-8"))
     count = document["model"]["blend"]["boosters"]
     texts = tuple((folder / f"booster-{number}.txt").read_text("utf-8") for number in range(count))
     blend = Blend.from_json(document["model"]["blend"], texts)
-    difference = disagreement(blend, json.loads((folder / "golden.json").read_text("utf-8")))
+    golden = json.loads((folder / "golden.json").read_text("utf-8"))
+    difference = disagreement(blend, golden) or _curve_difference(folder, golden)
     if difference:
         sys.stderr.write(difference + "\n")
     return MISMATCH if difference else 0
+
+
+def _curve_difference(folder: Path, golden: dict[str, Any]) -> str:  # Any: JSON
+    if not (folder / HAZARD).exists():
+        return ""
+    described = json.loads((folder / HAZARD).read_text("utf-8"))
+    hazard = HazardModel.from_json(described["model"], (folder / HAZARD_TREES).read_text("utf-8"))
+    return curve_disagreement(hazard, np.array(described["golden_log_survival"], dtype=np.float64), golden)
 
 
 if __name__ == "__main__":
