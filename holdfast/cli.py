@@ -17,6 +17,7 @@ COMMANDS = {
     "features": "Describe, build and compare features.",
     "define": "Say how many days of silence mean churn here.",
     "backtest": "Train and test at many earlier cutoffs: how steady, for whom, how fast does it age.",
+    "check": "Say whether the log is fit to learn from.",
     "train": "Learn a model from the log, judge it, make it champion.",
     "compare": "Hold a challenger against the champion on the same windows.",
     "promote": "Make a version champion, if it passes the gate.",
