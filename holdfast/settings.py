@@ -209,6 +209,7 @@ class Train:
     leaves: int = setting(7, "leaves of a tree", metavar="NUMBER")
     learning_rate: float = setting(0.03, "how much a tree may say", metavar="NUMBER")
     rows_per_leaf: int = setting(200, "fewest rows in a leaf", metavar="NUMBER")
+    risk_curve: bool = setting(False, "learn the risk by day too, which makes a training longer", metavar="TRUTH")
 
 
 @dataclass(frozen=True, slots=True)

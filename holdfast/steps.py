@@ -355,6 +355,7 @@ def train_settings(session: Session) -> "TrainSettings":
         leaves=said.leaves,
         learning_rate=said.learning_rate,
         rows_per_leaf=said.rows_per_leaf,
+        risk_curve=said.risk_curve,
         capacity=session.settings.gate.capacity,
         contacts=session.settings.costs.contacts,
         costs=_costs(session),

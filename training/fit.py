@@ -57,6 +57,7 @@ class TrainSettings:
     capacity: float = CAPACITY  # share of the users whom a team can look after
     contacts: int = 0  # the same as a number of users at each cutoff; 0: the share
     costs: Costs = PAPER  # of a retention campaign, for the profit
+    risk_curve: bool = False  # learn the risk by day too; see `training.hazard` and what it costs
     seed: int = 0
     workers: int = 1
     threads: int = 1

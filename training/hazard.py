@@ -6,7 +6,7 @@ on the right says how long nothing came, and no more (Allison 1982). So cutoffs 
 The number of trees is what later time prefers; the fit is then repeated on everything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from models.definition import ChurnDefinition
 from models.hazard import LOSS, RETURN, HazardModel, anchored, survival
 from models.inactivity import Inactivity
 from models.model import ChurnModel
-from training.fit import FEWEST_TREES
+from training.fit import FEWEST_TREES, TrainSettings
 from training.labels import churned
 from training.metrics import Estimate, estimate_of, log_losses, user_weights
 from training.snapshots import TrainingSet
@@ -150,8 +150,9 @@ class Cells:
 
     def counts(self, intervals: int) -> tuple[IntArray, FloatArray]:
         """How many were at risk in each interval, and to how many the event came."""
-        at_risk = np.bincount(self.intervals, minlength=intervals)
-        return at_risk, np.bincount(self.intervals, weights=self.came, minlength=intervals)
+        at_risk = np.bincount(self.intervals, minlength=intervals).astype(np.int64)
+        came = np.bincount(self.intervals, weights=self.came, minlength=intervals)
+        return at_risk, came.astype(np.float64)
 
 
 def baseline_of(cells: Cells, intervals: int) -> FloatArray:
@@ -191,7 +192,7 @@ def choose_trees(
     baseline = baseline_of(older, len(known.ends_days))
     grown_on, judge = older.drawn(MAX_CELLS, seed=seed), newer.drawn(MAX_CELLS // 3, seed=seed)
     grow = _dataset(rows, grown_on, baseline)
-    stop = [lightgbm.early_stopping(PATIENCE, verbose=False)]
+    stop: list[Callable[..., object]] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
     booster = lightgbm.train(
         _parameters(len(grown_on), seed, threads),
         grow,
@@ -231,15 +232,25 @@ class LearntCurve:
     trial: CurveTrial
 
 
+def curve_if_asked(
+    log: Bucketed, rows: TrainingSet, split: Split, classifier: ChurnModel, *, settings: TrainSettings
+) -> LearntCurve | None:
+    """What `learn_curve` comes to where the settings ask for the risk by day."""
+    return learn_curve(log, rows, split, classifier, settings=settings) if settings.risk_curve else None
+
+
+def model_of(curve: LearntCurve | None) -> HazardModel | None:
+    """The model to deploy, where there is one."""
+    return None if curve is None else curve.model
+
+
 def learn_curve(
     log: Bucketed,
     rows: TrainingSet,
     split: Split,
     classifier: ChurnModel,
     *,
-    seed: int,
-    replicates: int,
-    threads: int = 1,
+    settings: TrainSettings,
 ) -> LearntCurve:
     """Fit on what was known at the oldest test cutoff, test, and fit again on everything for the deployed model."""
     end, opened = split.closes(split.test), split.test[0]
@@ -247,10 +258,10 @@ def learn_curve(
     known = durations(log, rows, split.definition, ends_days=interval_ends(split), log_end=end)
     known = known.first(_carried(known, end, horizon=split.definition.horizon // days(1)))
     judged_from = split.validation[0] if split.validation else split.calibration[0]
-    how = {"seed": seed, "threads": threads}
+    how = {"seed": settings.seed, "threads": settings.threads}
     trees = choose_trees(rows, known, later=judged_from, until=opened, **how)
     tested = fit_hazard(rows, known, until=opened, event=event, trees=trees, **how)
-    trial = try_curve(tested, classifier, rows, known, split=split, replicates=replicates, seed=seed)
+    trial = try_curve(tested, classifier, rows, known, split=split, replicates=settings.replicates, seed=settings.seed)
     model = fit_hazard(rows, known, until=end, event=event, trees=trees, **how)
     return LearntCurve(model, tested, trial)
 

@@ -36,6 +36,7 @@ from training.fit import (
     choose_recipe,
     fit_model,
 )
+from training.hazard import LearntCurve, curve_if_asked, model_of
 from training.level import Level, choose_level, cutoffs_of_year_ago, follow_at, follow_deployed, read_year_ago
 from training.profit import priced
 from training.ranking import share_of
@@ -91,11 +92,12 @@ class Training:
     level: Level = field(default_factory=Level)  # where the level of the probabilities comes from
     stability: Stability = field(default_factory=Stability)  # of the tested model's list
     readiness: "Readiness | None" = None  # what was remarked on the log before
+    curve: LearntCurve | None = None  # the risk by day, where it was asked for
 
     @property
     def bundle(self) -> Bundle:
         """The model to deploy with all that it takes to use it."""
-        return Bundle(self.model, self.features, self.definition, self.facts, self.fifths)
+        return Bundle(self.model, self.features, self.definition, self.facts, self.fifths, model_of(self.curve))
 
     @property
     def facts(self) -> dict[str, Any]:  # Any: JSON
@@ -121,6 +123,7 @@ class Training:
             "importance": self.importance,
             "leakage": self.leaks.to_json(),
             "readiness": None if self.readiness is None else self.readiness.to_json(),
+            "risk_curve": self.curve and self.curve.trial.to_json(),
             "rows": {
                 f"{name}_{what}": value for name, step in self.steps.items() for what, value in step.known().items()
             },
@@ -150,8 +153,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
 
     `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
     horizon is read into a label. `history` is the log's summary, where the caller has it already. `knowledge` says
-    whether features see only what had been received before their cutoff; the bundle remembers it. So it does the
-    remarks on the log's `readiness`.
+    whether features see only what had been received before their cutoff; the bundle keeps it, and `readiness`.
     Raises `BadInput` when the history is too short or holds one outcome only.
     """
     settings = settings or TrainSettings()
@@ -192,6 +194,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         level=replace(evidence.level, deployed_shift=deployed_shift),
         stability=stability(evidence.model, rows, _newest_grid(split), dates=_dates(features)),
         readiness=readiness,
+        curve=curve_if_asked(log, rows, split, evidence.model, settings=settings),
     )
 
 

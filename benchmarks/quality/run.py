@@ -60,9 +60,9 @@ def _run(protocol: Protocol, data: Path) -> tuple[Evidence, float]:
 
 def _read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSet]:
     with tempfile.TemporaryDirectory() as folder:
-        log = _log_of(protocol, data, Path(folder))
+        log = log_of(protocol, data, Path(folder))
         summary = log.summary()
-        split = before(protocol.definition, protocol.test, start=summary.start, step=_step(protocol))
+        split = before(protocol.definition, protocol.test, start=summary.start, step=step_of(protocol))
         features = standard(summary, activity=protocol.definition.activity)
         return features, split, read_rows(log, features, split, settings=_SETTINGS)
 
@@ -85,14 +85,16 @@ def _signed(estimate: Estimate) -> str:
     return f"{estimate.value:+.4f} [{estimate.low:+.4f}, {estimate.high:+.4f}]"
 
 
-def _log_of(protocol: Protocol, data: Path, folder: Path) -> EventLog:
+def log_of(protocol: Protocol, data: Path, folder: Path) -> EventLog:
+    """The protocol's events as a log in the folder; raises `FileNotFoundError` when its data are not there."""
     protocol.write(data, folder / "events.parquet")
     log = EventLog.create(folder / "log")
     ingest(log, [str(folder / "events.parquet")], mapping=protocol.mapping, quarantine=folder / "refused", now=NOW)
     return log
 
 
-def _step(protocol: Protocol) -> timedelta:
+def step_of(protocol: Protocol) -> timedelta:
+    """The distance between cutoffs."""
     return days(2) if protocol.definition.horizon <= SHORT_HORIZON else days(7)
 
 

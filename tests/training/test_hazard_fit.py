@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from features.windows import days, utc
 from models.cancel import Cancel
 from models.definition import ChurnDefinition
 from models.hazard import LOSS, RETURN, survival
+from models.risk_curve import median_days, risk_curve
 from training.baselines import SimpleFacts
 from training.fit import TrainSettings
 from training.hazard import (
@@ -24,7 +26,7 @@ from training.hazard import (
     learn_curve,
 )
 from training.labels import churned
-from training.run import Training, read_rows
+from training.run import Training, read_rows, train
 from training.snapshots import TrainingSet, labelled
 from training.splits import plan
 
@@ -39,7 +41,7 @@ def rows(shop: EventLog, few_features: FeatureSet, training: Training) -> Traini
 
 @pytest.fixture(scope="module")
 def learnt(shop: EventLog, rows: TrainingSet, training: Training) -> LearntCurve:
-    return learn_curve(shop, rows, training.split, training.tested_model, seed=0, replicates=100)
+    return learn_curve(shop, rows, training.split, training.tested_model, settings=replace(WEEKLY, replicates=100))
 
 
 def test_the_time_to_the_return_agrees_with_the_label_of_every_horizon(
@@ -143,3 +145,17 @@ def _rows(feature: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> TrainingSe
     nothing = np.zeros(len(feature))
     snapshots = Snapshots(users, moments, ("often",), feature[:, None])
     return TrainingSet(snapshots, nothing, SimpleFacts(nothing, nothing, nothing))
+
+
+def test_a_training_learns_the_curve_where_it_is_asked_to(
+    shop: EventLog, few_features: FeatureSet, training: Training
+) -> None:
+    assert training.curve is None
+    assert training.bundle.hazard is None
+    quick = replace(training.settings, risk_curve=True, max_cutoffs=3, trees=20, blends=(1.0,), replicates=20)
+    asked = train(shop, FORTNIGHT, few_features, now=utc("2026-09-01"), code_version="0.1.0", settings=quick)
+    facts = json.loads(json.dumps(asked.facts, allow_nan=False))
+    assert facts["risk_curve"]["brier_more"]["value"] < 0
+    curve = risk_curve(asked.bundle, asked.golden)
+    assert (curve[14].to_numpy() == asked.model.predict_proba(asked.golden)[:, 1]).all()
+    assert (median_days(asked.bundle, asked.golden) > 0).any()
