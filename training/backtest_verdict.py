@@ -38,7 +38,11 @@ def judge_origins(
         _ages(ageing),
         *_for_whom(segments_off),
     ]
-    return judge(pooled, found)
+    verdict = judge(pooled, found)
+    if verdict.may_be_promoted:
+        return verdict
+    care = tuple(finding for finding in found if finding.decision is Decision.WITH_CARE)
+    return Verdict(verdict.decision, (*verdict.findings, *care))  # who mends the recipe wants to know all that is wrong
 
 
 def _many_enough(origins: Dated) -> Iterator[Finding]:

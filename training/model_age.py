@@ -88,9 +88,9 @@ class Ageing:
 
     @property
     def retrain_days(self) -> int | None:
-        """How old a model may become; none where no decay was shown, or nothing younger was tested."""
-        older = self.decay
-        younger = [age.days for age in self.ages if older is not None and age.days < older.days]
+        """How old a model may become: the oldest age before the first sign of a decay that was shown, if any."""
+        signs = [age.days for age in self.ages if age.suspected or age.shown]
+        younger = [age.days for age in self.ages if self.decay is not None and age.days < min(signs)]
         return max(younger, default=None)
 
     @property
@@ -105,7 +105,7 @@ class Ageing:
             return "how fast the model fades cannot be said: it takes two pairs of origins of the same age."
         if self.decay is not None:
             when = (
-                f"before the model is {self.decay.days} days old, no younger one was tested"
+                f"before the model is {self.ages[0].days} days old, the youngest age that was tested"
                 if self.retrain_days is None
                 else f"at least every {self.retrain_days} days"
             )
