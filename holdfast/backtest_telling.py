@@ -174,8 +174,8 @@ def _caveat(ages: Sequence[Age]) -> Iterator[str]:
 def short(estimate: Estimate, *, digits: int = 3, sign: bool = False) -> str:
     """A figure with its interval in few characters.
 
-    >>> short(Estimate(0.8721, 0.85, 0.888)), short(Estimate(-0.001, -0.005, 1.0), digits=2, sign=True)
-    ('.872 [.850,.888]', '-.00 [-.00,+1.00]')
+    >>> short(Estimate(0.8721, 0.85, 0.888)), short(Estimate(-0.01, -0.02, 1.0), digits=2, sign=True)
+    ('.872 [.850,.888]', '-.01 [-.02,+1.00]')
     """
     if estimate.missing_because:
         return _NOTHING
