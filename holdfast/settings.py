@@ -220,7 +220,7 @@ class Gate:
         0.10, "share of the users that your team can look after; recall is compared there", metavar="SHARE"
     )
     log_loss_margin: float = setting(
-        0.01, "the log loss may not be worse by more than this share of the champion's", metavar="SHARE"
+        0.02, "the log loss may not be worse by more than this share of the champion's", metavar="SHARE"
     )
     recall_margin: float = setting(
         0.05, "the recall at capacity may not be worse by more than this share of the champion's", metavar="SHARE"

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.base import clone
 
 from features.errors import BadInput
@@ -26,7 +27,8 @@ from features.windows import cutoffs_back_from, days, iso, shift, utc
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
-from training.fit import Rehearsed, calibrate, check_outcomes
+from training.fit import Rehearsed, TrainSettings, calibrate, check_outcomes
+from training.level import SHORTEST, YEAR, Level, follow_at, read_year_ago
 from training.snapshots import MAX_ROWS, History, TrainingSet, labelled
 from training.splits import SHORT_HORIZON, Cutoffs, Split, before, plan
 
@@ -82,7 +84,8 @@ class Showing:
     as_deployed: bool  # else its recipe is, fitted on time before the windows
     probabilities: FloatArray
     margins: FloatArray
-    deployed: FloatArray  # the deployed model's own probabilities, which flatter it where it has seen the rows
+    deployed: FloatArray  # the deployed model's own probabilities, which flatter it where it has seen the rows; its
+    # level is that of the windows' season then, not of the one for which it was deployed
     sample: FloatArray  # rows of features for the deployed model, to measure how fast it is
 
 
@@ -212,11 +215,15 @@ class _Contest:
         frame = tested.of(bundle.features.names).frame
         self.tell(f"asking the {name}", 0, 1)
         shown = bundle.model if split is None else refitted(bundle, rows, split)
+        deployed = bundle.model.predict_proba(frame)[:, 1]
+        if split is not None:
+            by = self._follow_level(bundle, shown, rows, split) - _level_of(bundle).deployed_shift
+            deployed = expit(logit(deployed) + by) if by else deployed
         showing = Showing(
             as_deployed=fresh,
             probabilities=shown.predict_proba(frame)[:, 1],
             margins=shown.margin(frame),
-            deployed=bundle.model.predict_proba(frame)[:, 1],
+            deployed=deployed,
             sample=frame.to_numpy()[-SAMPLE_ROWS:],
         )
         self.tell(f"asking the {name}", 1, 1)
@@ -258,6 +265,19 @@ class _Contest:
             on_progress=lambda done, total: self.tell(f"reading history for the {name}", done, total),
         )
 
+    def _follow_level(self, bundle: Bundle, model: ChurnModel, rows: TrainingSet, split: Split) -> float:
+        """Move the level of a recipe's model with the season, where its training found that this serves; the shift."""
+        level, first, said = _level_of(bundle), self.windows[0], bundle.facts.get("settings", {})
+        a_year_ago = shift(first, -YEAR)
+        if not level.part or a_year_ago < shift(self.history.start, SHORTEST):
+            return 0.0
+        settings = TrainSettings(
+            max_rows=int(said.get("max_rows", MAX_ROWS)), seed=int(said.get("seed", 0)), workers=self.workers
+        )
+        past = read_year_ago(self.log, split, (a_year_ago,), log_end=first, as_known=bundle.as_known, settings=settings)
+        here = replace(rows.at([first]).of(bundle.features.names), year_ago=past)
+        return follow_at(level, model, here, split, cutoff=first)
+
 
 def refitted(bundle: Bundle, rows: TrainingSet, split: Split) -> ChurnModel:
     """The bundle's recipe, fitted and calibrated on the time before a split's test, as its training did for its own."""
@@ -277,7 +297,14 @@ def refitted(bundle: Bundle, rows: TrainingSet, split: Split) -> ChurnModel:
     model = fitted(split.fit)
     if not rehearsals:
         return model
-    return calibrate(model, rehearsals, kind=bundle.model.blend_.calibrator.kind)
+    kind = bundle.facts.get("calibration", bundle.model.blend_.calibrator.kind)
+    return calibrate(model, rehearsals, kind=str(kind))
+
+
+def _level_of(bundle: Bundle) -> Level:
+    """Which part of the season's shift the recipe takes, and what the deployed model was moved by."""
+    said = bundle.facts.get("level", {})
+    return Level(part=float(said.get("part", 0.0)), deployed_shift=float(said.get("deployed_shift", 0.0)))
 
 
 def _has_both(rows: TrainingSet) -> bool:

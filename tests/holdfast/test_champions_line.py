@@ -31,7 +31,7 @@ POOR = """
 from features.language import days, events, feature_set
 MINE = feature_set(spend=events().total(last=days(56)).says("{:.0f} spent"))
 """
-USERS, DAYS = 700, 240
+USERS, DAYS = 1000, 240
 
 
 def here(*arguments: str, folder: Path) -> Said:
@@ -52,8 +52,8 @@ def write_events(file: Path) -> None:
         rows = csv.writer(out)
         rows.writerow(["user_id", "time", "event", "value"])
         for user in range(USERS):
-            leaves, pace, day = dice.expovariate(1 / 120), 1 + dice.expovariate(1 / 3), dice.uniform(0, 90)
-            leaves += day
+            pace, day = 1.5 * 8 ** dice.random(), dice.uniform(0, 200)
+            leaves = day + dice.expovariate(1 / 150)
             while day < min(leaves, DAYS):
                 when = (begin + timedelta(days=day)).isoformat()
                 rows.writerow([f"user{user}", when, "visit", round(dice.uniform(1, 90), 2)])
