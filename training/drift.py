@@ -6,22 +6,25 @@ computed anew, a sample of each. The measure is the population stability index w
 Beside it stands the two-sample Kolmogorov-Smirnov test with Holm's correction; users who are in both samples make it
 cautious.
 
-Lifetime counts and tenure move because time passes, and seasons move much. So the move is compared with the one over
-the same span *before* the training too, where the log reaches back so far: only what moved clearly more is told.
+Tenure and lifetime counts grow as the log does, whoever the users are. Therefore all sides are shown as much history as
+the one that has least: what lies further back is left out. Seasons move much too. So the move is compared with the one
+over the same span *before* the training, where the log reaches back so far: only what moved clearly more is told.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.expressions import OfCutoff
+from features.kinds import is_reserved
 from features.plan import make_plan
 from features.pool import OnProgress
 from features.snapshots import Bucketed, Snapshots, in_population, map_buckets, of_events, stack, wanted_by
-from features.user_events import FloatArray
-from features.windows import days, iso, shift, utc
+from features.user_events import FloatArray, Property, UserEvents
+from features.windows import days, iso, shift, to_microseconds, utc
 from models.bundle import Bundle
 from training.snapshots import SampledPopulation, expected_rows
 from training.stability import SAMPLE, Shift, population_shift
@@ -33,6 +36,7 @@ USUAL = 2.0  # times the move over the same span before
 IMPORTANT = 0.05  # of what moves the scores: such a feature is a warning, any other an advice
 SHORTEST = days(7)  # between before and now; less shows weekdays
 FEWEST = 100  # rows a side
+LOOK_BACKS = 2  # of history that the earliest side must have; with less most features would be cut short
 SHOWN = 3
 ERROR = 0.05  # chance that noise alone is told of, over all features together
 
@@ -92,9 +96,13 @@ def drift(
     if before is None or now - before < SHORTEST:
         return None
     earlier = shift(before, -(now - before))
-    reaches = earlier >= shift(start, bundle.definition.look_back)
+    reaches = earlier >= shift(start, LOOK_BACKS * bundle.definition.look_back)
     cutoffs = [earlier, before, now] if reaches else [before, now]
-    sides = [_sample(log, bundle, each, seed=seed, workers=workers, on_progress=on_progress) for each in cutoffs]
+    seen = cutoffs[0] - start
+    sides = [
+        _sample(log, bundle, each, since=shift(each, -seen), seed=seed, workers=workers, on_progress=on_progress)
+        for each in cutoffs
+    ]
     if min(len(side) for side in sides[-2:]) < FEWEST:
         return None
     if reaches and len(sides[0]) < FEWEST:
@@ -153,22 +161,45 @@ def _newest_learnt(bundle: Bundle) -> datetime | None:
 
 
 def _sample(
-    log: Bucketed, bundle: Bundle, cutoff: datetime, *, seed: int, workers: int, on_progress: OnProgress | None
+    log: Bucketed,
+    bundle: Bundle,
+    cutoff: datetime,
+    *,
+    since: datetime,
+    seed: int,
+    workers: int,
+    on_progress: OnProgress | None,
 ) -> Snapshots:
-    """Features of at most about `MOST_ROWS` of the population at the cutoff."""
+    """Features of at most about `MOST_ROWS` of the population at the cutoff, of events from `since` on."""
     everybody, as_known, plan = bundle.definition.population, bundle.as_known, make_plan(bundle.features)
     rows = expected_rows(log, everybody, cutoffs=[cutoff], as_known=as_known)
     some = SampledPopulation(everybody, share=min(1.0, MOST_ROWS / max(1, rows)), seed=seed)
     pieces = map_buckets(
         log,
         lambda events: of_events(
-            events, plan, bundle.features.names, cutoffs=[cutoff], population=some, as_known=as_known
+            _from(events, since), plan, bundle.features.names, cutoffs=[cutoff], population=some, as_known=as_known
         ),
         wanted=wanted_by(plan, as_known=as_known, population=some),
         workers=workers,
         on_progress=on_progress,
     )
     return in_population(stack(pieces, names=bundle.features.names), plan)
+
+
+def _from(events: UserEvents, since: datetime) -> UserEvents:
+    """The events from this moment on, and whatever is ours, such as profiles, however old."""
+    ours = np.array([is_reserved(kind) for kind in events.kind_names], dtype=np.bool_)[events.kinds]
+    kept: NDArray[np.bool_] = ours | (events.times >= to_microseconds(since))
+    owners = np.repeat(np.arange(len(events)), np.diff(events.offsets))[kept]
+    return replace(
+        events,
+        offsets=np.concatenate([[0], np.cumsum(np.bincount(owners, minlength=len(events)))]).astype(np.int64),
+        times=events.times[kept],
+        kinds=events.kinds[kept],
+        values=events.values[kept],
+        received=None if events.received is None else events.received[kept],
+        properties={name: Property(each.codes[kept], each.texts) for name, each in events.properties.items()},
+    )
 
 
 def _moves(bundle: Bundle, sides: Sequence[Snapshots]) -> tuple[Move, tuple[Move, ...]]:

@@ -228,8 +228,8 @@ def _discrimination(group: Group, promised: Mapping[str, float], *, figures: Fig
     return Finding(
         "quality",
         Gravity.ALARM if far else Gravity.WARNING if worse else Gravity.OK,
-        f"of {group.rows:,} scores of version {figures['model_version']} whose outcome is known ({figures['runs']} "
-        f"runs) AUC is {group.auc.says()}{_shown(shown, z)}",
+        f"of {group.rows:,} scores of version {figures['model_version']} whose outcome is known (runs: "
+        f"{figures['runs']}) AUC is {group.auc.says()}{_shown(shown, z)}",
         "see which features moved and train again" if worse else "",
         figures | {"promised_auc": shown, "z": z},
         retrain=worse,
