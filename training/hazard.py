@@ -7,6 +7,7 @@ The number of trees is what later time prefers; the fit is then repeated on ever
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -61,6 +62,7 @@ LEAVES_AT_LEAST = 40  # so many leaves' worth of person-periods; little data get
 COLUMN_SHARE = 0.5  # of the columns a tree: the interval should meet the features often
 ROW_SHARE = 0.8
 L2 = 20.0
+ROWS_TO_BIN = 50_000  # the borders of bins are no better for more rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +167,7 @@ def baseline_of(cells: Cells, intervals: int) -> FloatArray:
 
 
 def fit_hazard(
-    rows: TrainingSet, known: Durations, *, until: datetime, event: str, trees: int, seed: int, threads: int = 1
+    rows: TrainingSet, known: Durations, *, until: datetime, event: str, trees: int, seed: int
 ) -> HazardModel:
     """The hazard model of all intervals that were over by `until`, with so many trees; with 0 the baseline alone."""
     cells = Cells.of(known.known_at(until))
@@ -174,14 +176,12 @@ def fit_hazard(
     text = ""
     if trees and 0 < cells.came.sum() < len(cells):
         chosen = cells.drawn(MAX_CELLS, seed=seed)
-        learnt = lightgbm.train(_parameters(len(chosen), seed, threads), _dataset(rows, chosen, baseline), trees)
+        learnt = lightgbm.train(_parameters(len(chosen), seed), _dataset(rows, chosen, baseline), trees)
         text = learnt.model_to_string()
     return HazardModel(known.ends_days[:count], tuple(baseline.tolist()), event, rows.snapshots.names, text)
 
 
-def choose_trees(
-    rows: TrainingSet, known: Durations, *, later: datetime, until: datetime, seed: int, threads: int = 1
-) -> int:
+def choose_trees(rows: TrainingSet, known: Durations, *, later: datetime, until: datetime, seed: int) -> int:
     """How many trees later time prefers: grown on what was known at `later`, judged by later cutoffs up to `until`."""
     cutoffs = rows.snapshots.cutoffs
     older = Cells.of(known.known_at(later))
@@ -194,7 +194,7 @@ def choose_trees(
     grow = _dataset(rows, grown_on, baseline)
     stop: list[Callable[..., object]] = [lightgbm.early_stopping(PATIENCE, verbose=False)]
     booster = lightgbm.train(
-        _parameters(len(grown_on), seed, threads),
+        _parameters(len(grown_on), seed),
         grow,
         MOST_TREES,
         valid_sets=[_dataset(rows, judge, baseline, like=grow)],
@@ -258,11 +258,15 @@ def learn_curve(
     known = durations(log, rows, split.definition, ends_days=interval_ends(split), log_end=end)
     known = known.first(_carried(known, end, horizon=split.definition.horizon // days(1)))
     judged_from = split.validation[0] if split.validation else split.calibration[0]
-    how = {"seed": settings.seed, "threads": settings.threads}
-    trees = choose_trees(rows, known, later=judged_from, until=opened, **how)
-    tested = fit_hazard(rows, known, until=opened, event=event, trees=trees, **how)
-    trial = try_curve(tested, classifier, rows, known, split=split, replicates=settings.replicates, seed=settings.seed)
-    model = fit_hazard(rows, known, until=end, event=event, trees=trees, **how)
+    seed = settings.seed
+    trees = choose_trees(rows, known, later=judged_from, until=opened, seed=seed)
+
+    def fit(until: datetime) -> HazardModel:
+        return fit_hazard(rows, known, until=until, event=event, trees=trees, seed=seed)
+
+    with ThreadPoolExecutor(max_workers=max(1, settings.threads)) as pool:  # a thread a booster
+        tested, model = pool.map(fit, (opened, end))
+    trial = try_curve(tested, classifier, rows, known, split=split, replicates=settings.replicates, seed=seed)
     return LearntCurve(model, tested, trial)
 
 
@@ -323,7 +327,7 @@ def clustered_means(
     return tuple(estimate_of(float(mean), column) for mean, column in zip(means, drawn.T, strict=True))
 
 
-def _parameters(cells: int, seed: int, threads: int) -> dict[str, object]:
+def _parameters(cells: int, seed: int) -> dict[str, object]:
     return {
         "objective": "binary",
         "learning_rate": LEARNING_RATE,
@@ -335,10 +339,11 @@ def _parameters(cells: int, seed: int, threads: int) -> dict[str, object]:
         "lambda_l2": L2,
         "boost_from_average": False,  # the baseline is there already
         "feature_pre_filter": False,
+        "bin_construct_sample_cnt": ROWS_TO_BIN,
         "deterministic": True,
         "force_col_wise": True,
         "seed": seed,
-        "num_threads": threads,
+        "num_threads": 1,  # LightGBM's own threads wait for one another at every split; see `learn_curve`
         "verbosity": -1,
     }
 
@@ -354,7 +359,12 @@ def _dataset(
         reference=like,
         init_score=baseline[cells.intervals],
         categorical_feature=coded,
-        params={"verbosity": -1, "feature_pre_filter": False, "num_threads": 1},
+        params={
+            "verbosity": -1,
+            "feature_pre_filter": False,
+            "num_threads": 1,
+            "bin_construct_sample_cnt": ROWS_TO_BIN,
+        },
     )
 
 
