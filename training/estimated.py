@@ -90,7 +90,7 @@ def findings(found: Estimated, promised: Mapping[str, float]) -> Iterator[Findin
         return
     shown = promised.get("auc")
     worse = shown is not None and found.auc.high < shown and found.auc.value < shown - LOWER_AUC
-    against = "" if shown is None else f"; {shown:.3f} was shown at training"
+    against = "" if shown is None else f"; AUC {shown:.3f} was shown at training"
     yield Finding(
         "estimate",
         Gravity.WARNING if worse else Gravity.OK,
