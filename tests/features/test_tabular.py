@@ -196,6 +196,8 @@ def test_numbers_and_texts_may_mix_in_json(tmp_path: Path) -> None:
     assert found == [("7", 1.0, []), ("ada", 2.5, [("sku", "3"), ("tags", "[1]")])]
 
 
+ZIPPED = gzip.compress(b"x", mtime=0)  # mtime: it is part of a test's name, which all workers must agree on
+TORN = gzip.compress(b"user_id,time\n" * 99, mtime=0)[:-9]
 LATIN = (HEADER + ADA).encode() + "bert,2026-05-02T12:00:00Z,login,,caf\xe9\n".encode("latin-1")
 
 
@@ -213,9 +215,9 @@ LATIN = (HEADER + ADA).encode() + "bert,2026-05-02T12:00:00Z,login,,caf\xe9\n".e
         ("events.csv", b"user_id,time\n", "no column 'event'.*--event-constant KIND"),
         ("events.csv", b"user_id,time,event,time\n", "two columns named 'time'"),
         ("events.csv", LATIN, "events.csv line 3 is not UTF-8: byte 0xE9 at position 112; expected UTF-8"),
-        ("events.csv", gzip.compress(b"x"), "events.csv is compressed with gzip; expected a name that ends in .gz"),
+        ("events.csv", ZIPPED, "events.csv is compressed with gzip; expected a name that ends in .gz"),
         ("events.csv.gz", b"user_id,time,event\n", "events.csv.gz is not compressed with gzip"),
-        ("events.csv.gz", gzip.compress(b"user_id,time\n" * 99)[:-9], "events.csv.gz is damaged as a gzip file"),
+        ("events.csv.gz", TORN, "events.csv.gz is damaged as a gzip file"),
         ("events.csv", b"PK\x03\x04..", "events.csv is compressed with zip"),
         ("events.csv", b"PAR1....", "events.csv is a Parquet file"),
         ("events.parquet", b"user_id,time,event\n", "events.parquet is not a Parquet file that can be read"),
