@@ -24,7 +24,7 @@ KEY_NAME = "demo"
 _KEY_SCOPES = ("scores:read", "lists:read", "model:read")
 _TOP = 10
 # What the demo makes; `--fresh` removes these and nothing else.
-_OURS = ("events", "quarantine", "champion", "locks", "mlartifacts", "mlflow.db", "store.db")
+_OURS = ("events", "quarantine", "champion", "locks", "mlartifacts", "mlflow.db", "store.db", "watch")
 
 
 @dataclass(frozen=True, slots=True)
