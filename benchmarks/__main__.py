@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: quality, features, serving.
+"""All benchmarks, one after the other: quality, features, serving, leakage.
 
 python -m benchmarks --data DIR
 """
@@ -17,6 +17,7 @@ def main() -> None:
         ["benchmarks.quality.run", "--data", options.data],
         ["benchmarks.features.run"],
         ["benchmarks.serving.lookup"],
+        ["benchmarks.leakage"],
     )
     failed = [command[0] for command in commands if _failed(command)]
     if failed:
