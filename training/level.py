@@ -173,7 +173,7 @@ def follow_deployed(
 def moved(calibrator: Calibrator, *, by: float) -> Calibrator:
     """The calibrator with its probabilities moved by so much on the log-odds.
 
-    >>> moved(Identity(), by=0.5)
+    >>> moved(Platt(slope=1.0, intercept=0.0), by=0.5)
     Platt(slope=1.0, intercept=0.5)
     """
     if isinstance(calibrator, Platt | Beta):

@@ -125,7 +125,8 @@ def _outcomes(
 def _history(planned: Planned) -> Iterator[Remark]:
     if planned.split is None:
         found, _, advice = planned.because.rstrip(".").rpartition(". ")
-        yield Remark("history", Level.ERROR, found or advice, advice if found else "choose another --cutoff or spans")
+        mend = advice[:1].lower() + advice[1:] if found else "choose another --cutoff or spans"
+        yield Remark("history", Level.ERROR, found or advice, mend)
         return
     if len(planned.split.fit) < FEW_CUTOFFS:
         yield Remark(
@@ -160,8 +161,8 @@ def _stray_late(facts: LogFacts, definition: ChurnDefinition, planned: Planned, 
     return Remark(
         "stray_late",
         Level.ERROR if open_end else Level.ADVICE,
-        f"the log's bulk ends on {day(last)}, but {events(facts.between(last + 1, log_last))} up to "
-        f"{day(log_last)} move its end, and with it every default cutoff: silence in between is no churn",
+        f"the log's bulk ends on {day(last)}, but what lies behind it ({events(facts.between(last + 1, log_last))} up "
+        f"to {day(log_last)}) moves its end, and with it every default cutoff: silence in between is no churn",
         f"look for wrong dates, or train with --cutoff {iso(believed)[:10]} and score with --cutoff "
         f"{iso(complete)[:10]}",
     )
@@ -186,7 +187,7 @@ def _volume(seen: Outcomes) -> Iterator[Remark]:
         yield Remark(
             "one_outcome",
             Level.ERROR,
-            f"all {seen.users:,} users {what} at each of {asked}",
+            f"{_everybody(seen.users)} {what} at each of {asked}",
             f"take a {mend} --horizon or other --activity kinds",
         )
     elif seen.users < FEW_USERS or seen.churners < FEW_CHURNERS:
@@ -228,3 +229,7 @@ def _seen_once(cutoffs: Sequence[CutoffFacts]) -> Iterator[Remark]:
             f"{share:.0%} of the {newest.users:,} users at {iso(newest.cutoff)[:10]} have been seen but once",
             "little can be told of them: expect similar scores for all, and see how the model does on the others",
         )
+
+
+def _everybody(users: int) -> str:
+    return "the only user" if users == 1 else f"all {users:,} users"

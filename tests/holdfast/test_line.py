@@ -258,11 +258,11 @@ def test_an_interrupt_leaves_everything_as_it_was(shop: Path, tmp_path: Path, co
 
 
 def test_a_corrupted_bundle_is_refused(shop: Path) -> None:
-    booster = next((shop / "holdfast-data" / "champion").glob("*/booster-0.txt"))
-    whole = booster.read_bytes()
-    booster.write_bytes(whole.replace(b"leaf_value=0", b"leaf_value=1", 1) + b"\n")
+    model = next((shop / "holdfast-data" / "champion").glob("*/model.json"))
+    whole = model.read_bytes()
+    model.write_bytes(whole.replace(b"0.", b"1.", 1))
     said = here("score", folder=shop)
-    booster.write_bytes(whole)
+    model.write_bytes(whole)
     assert said.code == 6
     assert "was changed or damaged" in said.err
 
