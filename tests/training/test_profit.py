@@ -59,8 +59,8 @@ def test_the_closed_form_is_the_integral(seed: int, count: int, costs: Costs) ->
     assert found == pytest.approx(_integrated(labels, scores, costs), rel=2e-3, abs=1e-3)
 
 
-def test_the_paper_s_costs_give_the_figures_of_the_packages_for_r_and_python() -> None:
-    """EMP 2.0.6 for R and empulse for Python document 23.8756 and .8744 for these eight users."""
+def test_the_paper_s_costs_give_the_figures_that_another_package_documents() -> None:
+    """The package empulse documents 23.8756 and .8744 for these eight users."""
     labels = np.array([0.0, 1, 0, 1, 0, 1, 0, 1])
     scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9])
     found = expected_maximum_profit(labels, scores, costs=PAPER)
