@@ -2,9 +2,7 @@
 
 import contextlib
 import csv
-import io
 import json
-import os
 import random
 import threading
 import time
@@ -19,12 +17,11 @@ import pytest
 from features.errors import Busy
 from features.windows import utc
 from holdfast import config, steps
-from holdfast.failures import run
 from holdfast.session import Session
 from models.registry import Registry, quiet_mlflow, sqlite_uri
 from serving.store import ScoreStore
 from tests.live import Live, live
-from tests.said import Said
+from tests.said import here
 
 SMALL = ["--max-cutoffs", "6", "--trees", "40", "--replicates", "50", "--horizon", "14d", "--look-back", "28d"]
 POOR = """
@@ -32,16 +29,6 @@ from features.language import days, events, feature_set
 MINE = feature_set(spend=events().total(last=days(56)).says("{:.0f} spent"))
 """
 USERS, DAYS = 1000, 240
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    """A command run to its end in this process."""
-    out, err, environment = io.StringIO(), io.StringIO(), dict(os.environ)
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow leaves its address behind for child processes
-    os.environ.update(environment)
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 def write_events(file: Path) -> None:

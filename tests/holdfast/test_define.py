@@ -1,8 +1,6 @@
 """`holdfast define`: the log is asked, pictures are drawn, and the definition is written into holdfast.toml."""
 
-import contextlib
 import csv
-import io
 import json
 import tomllib
 from pathlib import Path
@@ -11,17 +9,9 @@ import pytest
 
 from features.errors import BadInput
 from features.windows import days, iso, shift
-from holdfast.failures import run
 from holdfast.toml_keys import with_keys
 from tests.renewals import START, Renewals
-from tests.said import Said
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    return Said(code, out.getvalue(), err.getvalue())
+from tests.said import here
 
 
 @pytest.fixture(scope="module")

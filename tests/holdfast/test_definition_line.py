@@ -1,9 +1,6 @@
 """The whole line with every kind of definition: ingest, train, score, list and build on a small log of subscribers."""
 
-import contextlib
 import csv
-import io
-import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +10,7 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from holdfast.failures import run
-from tests.said import Said
+from tests.said import here
 
 USERS = 260
 DAYS = 260.0
@@ -118,15 +114,6 @@ KINDS: dict[str, tuple[list[str], Member]] = {
     "cancel": (["--churn-kind", "cancel", "--cancel", "cancel", "--starts", "subscribe"], is_subscribed),
     "lapse": (["--churn-kind", "lapse", "--renewal", "renewal", "--paid-until", "expires", "--grace", "3d"], is_paid),
 }
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    out, err, environment = io.StringIO(), io.StringIO(), dict(os.environ)
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow leaves its address behind for child processes
-    os.environ.update(environment)
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,7 +1,5 @@
 """`holdfast features` and what belongs to it: described, built, compared, late data, bots, profiles, compacting."""
 
-import contextlib
-import io
 import json
 import os
 import random
@@ -12,8 +10,7 @@ import pandas as pd
 import pytest
 
 from features import dataset
-from holdfast.failures import run
-from tests.said import Said
+from tests.said import here
 
 OWN = """
 from features.language import days, events, feature_set, profile
@@ -23,13 +20,6 @@ FEATURES = feature_set(
     plan=profile("plan").among("free", "pro"),
 )
 """
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,7 @@
 """The whole line, command by command, on a small log: ingest, train, score, list, serve, and what disturbs them."""
 
-import contextlib
 import csv
-import io
 import json
-import os
 import random
 import shutil
 import signal
@@ -21,8 +18,7 @@ from typing import Any
 import pyarrow.dataset as ds
 import pytest
 
-from holdfast.failures import run
-from tests.said import Said
+from tests.said import Said, here
 
 USERS = 240
 DAYS = 240
@@ -44,16 +40,6 @@ def spawn(*arguments: str, folder: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    """A command run to its end in this process, which has paid for its imports."""
-    out, err, environment = io.StringIO(), io.StringIO(), dict(os.environ)
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow leaves its address behind for child processes
-    os.environ.update(environment)
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 def events(folder: Path) -> Path:

@@ -1,11 +1,8 @@
 """`holdfast watch` and `holdfast cycle` by command: the first day, known outcomes, faults, and where it is told."""
 
-import contextlib
 import csv
 import http.server
-import io
 import json
-import os
 import random
 import threading
 from datetime import UTC, datetime, timedelta
@@ -14,22 +11,11 @@ from typing import Any
 
 import pytest
 
-from holdfast.failures import run
-from tests.said import Said
+from tests.said import here
 
 SMALL = ["--max-cutoffs", "6", "--trees", "30", "--replicates", "50", "--horizon", "14d", "--look-back", "28d"]
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 USERS, FIRST, LATER = 600, 170, 200  # days: until the training, and until outcomes are known
-
-
-def here(*arguments: str, folder: Path) -> Said:
-    """A command run to its end in this process."""
-    out, err, environment = io.StringIO(), io.StringIO(), dict(os.environ)
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = run(list(arguments))
-    os.environ.pop("MLFLOW_TRACKING_URI", None)  # MLflow leaves its address behind for child processes
-    os.environ.update(environment)
-    return Said(code, out.getvalue(), err.getvalue())
 
 
 def day(number: int) -> str:
