@@ -25,8 +25,9 @@ from features.log import EventLog
 from features.windows import MICROSECONDS_PER_DAY, days, to_microseconds, utc
 from models.definition import ChurnDefinition
 from training import leakage
+from training.evidence import plan_for, read_rows
 from training.fit import TrainSettings
-from training.run import Training, plan_for, read_rows, train
+from training.run import Training, train
 
 START, LENGTH = utc("2026-01-01"), 210  # days
 NOW = utc("2026-12-01")

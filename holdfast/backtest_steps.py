@@ -14,7 +14,7 @@ from holdfast.backtest_telling import report
 from holdfast.definitions import check_definition
 from holdfast.session import Session
 from training.backtest import Backtest, backtest
-from training.run import OnStage
+from training.evidence import OnStage
 
 DOCUMENT, REPORT = "backtest.json", "backtest.txt"
 _DPI = 130

@@ -12,9 +12,9 @@ from holdfast.definitions import check_definition
 from holdfast.session import Session
 from models.definition import ChurnDefinition
 from training import leakage
+from training.evidence import plan_for
 from training.leakage import Leaks
 from training.readiness import Planned, Readiness, examine
-from training.run import plan_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Rolling origin: what `holdfast train` would have made at many earlier cutoffs, each tested on what came after.
 
-At every origin the recipe is chosen, fitted, calibrated and tested as `training.run.examine_rows` does it, with closed
-horizons only (Tashman 2000: rolling-origin evaluation). Features are computed once, for all origins together.
+At every origin the recipe is chosen, fitted, calibrated and tested as `training.evidence.examine_rows` does it, with
+closed horizons only (Tashman 2000: rolling-origin evaluation). Features are computed once, for all origins together.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,10 +21,10 @@ from features.windows import Interval, cutoffs_back_from, days, format_span, iso
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from training.backtest_verdict import judge_origins
+from training.evidence import FITTING_STEPS, OnStage, TrainingLog, examine_rows, plan_for
 from training.fit import Recipe, TrainSettings
 from training.model_age import Ageing, Asked, Timeline, ageing, pairs
 from training.over_origins import Trend, figures, of_estimate, together, trend
-from training.run import FITTING_STEPS, OnStage, TrainingLog, examine_rows, plan_for
 from training.segments import ACTIVITY, TENURE, VALUE, Fact, Segment, by_segment, levels_off
 from training.snapshots import History, TrainingSet, expected_rows, labelled
 from training.splits import SHORT_HORIZON, Split, before

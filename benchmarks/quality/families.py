@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from features.feature_set import FeatureSet
+from training.evidence import Evidence, examine_rows
 from training.fit import TrainSettings
 from training.metrics import Estimate, difference
-from training.run import Evidence, examine_rows
 from training.snapshots import TrainingSet
 from training.splits import Split
 

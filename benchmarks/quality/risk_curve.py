@@ -14,10 +14,10 @@ from pathlib import Path
 from benchmarks.quality.protocols import PROTOCOLS, Protocol
 from benchmarks.quality.run import log_of, step_of
 from features.catalog import standard
+from training.evidence import examine_rows, read_rows
 from training.fit import TrainSettings
 from training.hazard import CurveTrial, learn_curve
 from training.metrics import Estimate
-from training.run import examine_rows, read_rows
 from training.splits import before
 
 _SETTINGS = TrainSettings(workers=2, threads=2)

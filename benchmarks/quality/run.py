@@ -22,9 +22,9 @@ from features.feature_set import FeatureSet
 from features.ingest import ingest
 from features.log import EventLog
 from features.windows import days, utc
+from training.evidence import Evidence, examine_rows, read_rows
 from training.fit import TrainSettings
 from training.metrics import Estimate
-from training.run import Evidence, examine_rows, read_rows
 from training.snapshots import TrainingSet
 from training.splits import SHORT_HORIZON, Split, before
 from training.trial import NAMES

@@ -9,8 +9,8 @@ from features.language import FeatureSet
 from features.log import EventLog
 from features.windows import days, utc
 from models.definition import ChurnDefinition
+from training.evidence import read_rows
 from training.fit import TrainSettings
-from training.run import read_rows
 from training.splits import plan
 
 FORTNIGHT = ChurnDefinition(look_back=days(28), horizon=days(14))

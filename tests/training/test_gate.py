@@ -96,7 +96,7 @@ def failed(verdict: Verdict) -> set[str]:
 
 def shuffled(training: Training, market: EventLog) -> Bundle:
     """The model that would serve had somebody joined the labels to the wrong users."""
-    from training.run import read_rows  # noqa: PLC0415 only here
+    from training.evidence import read_rows  # noqa: PLC0415 only here
 
     rows = read_rows(market, training.features, training.split, settings=QUICK).at(training.split.deployed_fit)
     labels = np.random.default_rng(0).permutation(rows.labels)

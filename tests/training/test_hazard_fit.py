@@ -13,6 +13,7 @@ from models.definition import ChurnDefinition
 from models.hazard import LOSS, RETURN, survival
 from models.risk_curve import median_days, risk_curve
 from training.baselines import SimpleFacts
+from training.evidence import read_rows
 from training.fit import TrainSettings
 from training.hazard import (
     MAX_CELLS,
@@ -26,7 +27,7 @@ from training.hazard import (
     learn_curve,
 )
 from training.labels import churned
-from training.run import Training, read_rows, train
+from training.run import Training, train
 from training.snapshots import TrainingSet, labelled
 from training.splits import plan
 

@@ -29,7 +29,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory, honest: Training) -> TrainingSet:
     from benchmarks.leakage import FEW, write  # noqa: PLC0415
-    from training.run import read_rows  # noqa: PLC0415
+    from training.evidence import read_rows  # noqa: PLC0415
 
     log = write(clean(seed=3), tmp_path_factory.mktemp("rows") / "events")
     return read_rows(log, FEW, honest.split, settings=QUICK)
