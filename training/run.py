@@ -36,6 +36,7 @@ from training.splits import Cutoffs, Split
 from training.stability import Stability, stability
 from training.step_facts import StepFacts, facts_of_steps
 from training.trial import Trial, importance_by_family
+from training.tuned import Tuned
 from training.verdict import Finding, Verdict, judge
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Training:
     stability: Stability = field(default_factory=Stability)  # of the tested model's list
     readiness: "Readiness | None" = None  # what was remarked on the log before
     curve: LearntCurve | None = None  # the risk by day, where it was asked for
+    tuned: Tuned | None = None  # the search for better settings, where it was asked for
 
     @property
     def bundle(self) -> Bundle:
@@ -102,6 +104,7 @@ class Training:
             "leakage": self.leaks.to_json(),
             "readiness": None if self.readiness is None else self.readiness.to_json(),
             "risk_curve": self.curve and self.curve.trial.to_json(),
+            "tuning": self.tuned and self.tuned.to_json(),
             "rows": {
                 f"{name}_{what}": value for name, step in self.steps.items() for what, value in step.known().items()
             },
