@@ -58,6 +58,7 @@ class TrainSettings:
     contacts: int = 0  # the same as a number of users at each cutoff; 0: the share
     costs: Costs = PAPER  # of a retention campaign, for the profit
     risk_curve: bool = False  # learn the risk by day too; see `training.hazard` and what it costs
+    drop_families: bool = False  # fit the tested model anew without each family of features: a fit each, or three
     seed: int = 0
     workers: int = 1
     threads: int = 1

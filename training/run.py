@@ -22,6 +22,7 @@ from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from training import leakage, small
 from training.evidence import FITTING_STEPS, Evidence, OnStage, TrainingLog, dates_of, examine, plan_for, tell_nobody
+from training.explained import Explained, explain_training
 from training.fit import (
     Recipe,
     Rehearsed,
@@ -35,7 +36,8 @@ from training.snapshots import History, TrainingSet
 from training.splits import Cutoffs, Split
 from training.stability import Stability, stability
 from training.step_facts import StepFacts, facts_of_steps
-from training.trial import Trial, importance_by_family
+from training.succession import Succession
+from training.trial import Trial
 from training.tuned import Tuned
 from training.verdict import Finding, Verdict, judge
 
@@ -73,6 +75,8 @@ class Training:
     readiness: "Readiness | None" = None  # what was remarked on the log before
     curve: LearntCurve | None = None  # the risk by day, where it was asked for
     tuned: Tuned | None = None  # the search for better settings, where it was asked for
+    explained: Explained | None = None  # what the model does and for whom it is good
+    succession: Succession = field(default_factory=Succession)  # beside the champion, where there is one
 
     @property
     def bundle(self) -> Bundle:
@@ -101,6 +105,7 @@ class Training:
             "level": self.level.to_json(),
             "baselines": self.trial.baselines(),
             "importance": self.importance,
+            "left_out": [one.to_json() for one in self.explained.left_out] if self.explained else [],
             "leakage": self.leaks.to_json(),
             "readiness": None if self.readiness is None else self.readiness.to_json(),
             "risk_curve": self.curve and self.curve.trial.to_json(),
@@ -149,7 +154,9 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     deployed_shift = follow_deployed(
         log, evidence.level, model, split, features, as_known=knowledge.as_known, settings=settings
     )
-    importance = importance_by_family(model, features, newest)
+    explained = explain_training(
+        evidence, model, features, split, settings=settings, dates=dates_of(features), on_progress=tell
+    )
     leaks = _leaks(log, evidence, split, features, end=history.end, as_known=knowledge.as_known, settings=settings)
     tell("fitting", FITTING_STEPS, FITTING_STEPS)
     return Training(
@@ -163,7 +170,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         calibration=evidence.calibration,
         trial=evidence.trial,
         verdict=judge(evidence.trial, [*leaks.findings, *_small(rows.at(split.fit), evidence.recipe)]),
-        importance=importance,
+        importance=explained.importance.families,
         model=model,
         tested_model=evidence.model,
         fifths=rows.fifths,
@@ -176,6 +183,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         stability=stability(evidence.model, rows, _newest_grid(split), dates=dates_of(features)),
         readiness=readiness,
         curve=curve_if_asked(log, rows, split, evidence.model, settings=settings),
+        explained=explained,
     )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_set import FeatureSet
 from features.user_events import FloatArray
 from models.model import ChurnModel
 from training.baselines import FittedBaseline
@@ -115,21 +114,6 @@ def _appraised(held: Trial, *, costs: Costs, seed: int, replicates: int) -> Appr
         seed=seed,
         replicates=replicates,
     )
-
-
-def importance_by_family(
-    model: ChurnModel, features: FeatureSet, rows: TrainingSet, *, most_rows: int = 1000
-) -> dict[str, float]:
-    """Mean absolute contribution of each feature family to the margin (log-odds), largest first.
-
-    Contributions of a family are added before the absolute value is taken, so that features which undo each other
-    do not look important.
-    """
-    sample = rows.frame.iloc[:: max(1, len(rows) // most_rows)]
-    contributions = model.contributions(sample)[:, :-1]
-    families = np.array([features[name].family for name in features.names])
-    sizes = {family: float(np.abs(contributions[:, families == family].sum(axis=1)).mean()) for family in set(families)}
-    return dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _ends(estimate: Estimate) -> dict[str, float]:
