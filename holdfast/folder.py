@@ -44,6 +44,11 @@ class Folder:
         return f"sqlite:///{self.root / 'store.db'}"
 
     @property
+    def tuning_url(self) -> str:
+        """The trials of searches for settings, so that an interrupted one goes on."""
+        return f"sqlite:///{self.root / 'tuning.db'}"
+
+    @property
     def tracking_uri(self) -> str:
         """MLflow's default address."""
         return f"sqlite:///{self.root / 'mlflow.db'}"

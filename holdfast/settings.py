@@ -209,6 +209,10 @@ class Train:
     leaves: int = setting(7, "leaves of a tree", metavar="NUMBER")
     learning_rate: float = setting(0.03, "how much a tree may say", metavar="NUMBER")
     rows_per_leaf: int = setting(200, "fewest rows in a leaf", metavar="NUMBER")
+    tune_trials: int = setting(
+        0, "search so many times for better settings of the trees; used only if they prove better", metavar="NUMBER"
+    )
+    tune_seconds: float = setting(0.0, "search for better settings so long; 0: no limit", metavar="SECONDS")
     risk_curve: bool = setting(False, "learn the risk by day too, which makes a training longer", metavar="TRUTH")
 
 

@@ -1,5 +1,6 @@
 """The steps of the line, each over a session: what commands and the demo have in common."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -321,6 +322,7 @@ def _learn(
     cutoff: datetime | None,
 ) -> "Training":
     from training.run import train as learn  # noqa: PLC0415 who only ingests does not wait for LightGBM
+    from training.search import Keeping  # noqa: PLC0415 as above
 
     with session.progress.stage("Learning and testing") as report:
         return learn(
@@ -333,6 +335,7 @@ def _learn(
             knowledge=known,
             readiness=ready,
             settings=train_settings(session),
+            keeping=Keeping(session.folder.tuning_url, time.perf_counter),
             on_progress=lambda what, done, total: report(done, total, what),
         )
 
@@ -355,6 +358,8 @@ def train_settings(session: Session) -> "TrainSettings":
         leaves=said.leaves,
         learning_rate=said.learning_rate,
         rows_per_leaf=said.rows_per_leaf,
+        tune_trials=said.tune_trials,
+        tune_seconds=said.tune_seconds,
         risk_curve=said.risk_curve,
         capacity=session.settings.gate.capacity,
         contacts=session.settings.costs.contacts,

@@ -30,9 +30,12 @@ from training.fit import (
 from training.level import Level, choose_level, cutoffs_of_year_ago, follow_at, read_year_ago
 from training.profit import priced
 from training.ranking import share_of
+from training.search import Keeping
 from training.snapshots import History, TrainingSet, labelled
 from training.splits import Cutoffs, Split, plan
 from training.trial import Trial, hold_trial
+from training.tuned import Tuned
+from training.tuning import Identity, applied, check_budget, tune
 
 OnStage = Callable[[str, int, int], None]  # stage, done, total
 FITTING_STEPS = 5
@@ -60,6 +63,8 @@ class Evidence:
     model: ChurnModel  # the one that was tested
     trial: Trial
     level: Level = field(default_factory=Level)  # where the level of the probabilities comes from
+    settings: TrainSettings = field(default_factory=TrainSettings)  # that were used: those of the search, if kept
+    tuned: Tuned | None = None  # the search for better settings, where it was asked for
 
 
 def examine(
@@ -69,15 +74,21 @@ def examine(
     *,
     as_known: bool = False,
     settings: TrainSettings,
+    keeping: Keeping | None = None,
     on_progress: OnStage | None = None,
 ) -> Evidence:
-    """Choose the recipe and the calibration on earlier time, fit, and test beside the baselines.
+    """Choose settings, recipe and calibration on earlier time, fit, and test beside the baselines.
 
     Raises `BadInput` when nobody is there to learn from or to test on, or when the fit rows hold one outcome only.
     """
     tell = on_progress or tell_nobody
+    kept = keeping or Keeping()
+    check_budget(settings, kept)
     rows = read_rows(log, features, split, as_known=as_known, settings=settings, on_progress=tell)
-    return examine_rows(rows, features, split, settings=settings, on_progress=tell)
+    identity = Identity(log.version, split.definition.id, features.fingerprint, as_known)
+    tuned = _tuned(rows, split, identity, settings=settings, keeping=kept, dates=dates_of(features), tell=tell)
+    found = examine_rows(rows, features, split, settings=applied(tuned, settings), on_progress=tell)
+    return replace(found, tuned=tuned)
 
 
 def read_rows(
@@ -139,7 +150,7 @@ def examine_rows(
     tell("fitting", 3, FITTING_STEPS)
     trial = _test(tested, rows, split=split, settings=settings, dates=dates)
     tell("fitting", 4, FITTING_STEPS)
-    return Evidence(rows, recipe, rehearsals, kind, tested, trial, level)
+    return Evidence(rows, recipe, rehearsals, kind, tested, trial, level, settings)
 
 
 def plan_for(
@@ -164,6 +175,25 @@ def dates_of(features: FeatureSet) -> tuple[str, ...]:
 
 def tell_nobody(stage: str, done: int, total: int) -> None:
     """Progress that nobody asked for."""
+
+
+def _tuned(
+    rows: TrainingSet,
+    split: Split,
+    identity: Identity,
+    *,
+    settings: TrainSettings,
+    keeping: Keeping,
+    dates: tuple[str, ...],
+    tell: OnStage,
+) -> Tuned | None:
+    """The search for better settings; none where it was not asked for, an empty one where there are few users."""
+    if not (settings.tune_trials or settings.tune_seconds):
+        return None
+    few = small.few(rows.at(split.fit))
+    if few is not None:
+        return Tuned(because=f"with only {few.users:,} users a search would find what suits them by chance")
+    return tune(rows, split, identity, settings=settings, keeping=keeping, dates=dates, on_progress=tell)
 
 
 def _recipe(

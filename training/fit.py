@@ -31,6 +31,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "replicates": (1, 100_000),
     "capacity": (0.0001, 1),
     "seed": (0, 2**32 - 1),
+    "tune_trials": (0, 10_000),
+    "tune_seconds": (0, 1e9),
 }
 
 
@@ -57,8 +59,9 @@ class TrainSettings:
     capacity: float = CAPACITY  # share of the users whom a team can look after
     contacts: int = 0  # the same as a number of users at each cutoff; 0: the share
     costs: Costs = PAPER  # of a retention campaign, for the profit
+    tune_trials: int = 0  # of a search for better settings, see `training.tuning`; 0: as many as fit
+    tune_seconds: float = 0.0  # of that search; 0: no limit. Neither: no search
     risk_curve: bool = False  # learn the risk by day too; see `training.hazard` and what it costs
-    drop_families: bool = False  # fit the tested model anew without each family of features: a fit each, or three
     seed: int = 0
     workers: int = 1
     threads: int = 1
@@ -128,7 +131,7 @@ def choose_recipe(
     """
     if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
         return Recipe(settings.trees, settings.blends[0]), None
-    trial = _model(settings, stopping, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
+    trial = unfitted(settings, stopping, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
     trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
     blends = settings.blends if trial.blend_.splines else (1.0,)  # the regression may have failed, and says so
     losses = {weight: _losses(trial, validation, booster_weight=weight) for weight in blends}
@@ -175,8 +178,30 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
         dates = (*dates, *(name for name in rows.snapshots.names if name not in recipe.only and name not in dates))
     if recipe.linear_l2 is not None:
         settings = replace(settings, linear_l2=recipe.linear_l2)
-    model = _model(settings, rows, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
+    model = unfitted(settings, rows, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
     return model.fit(rows.frame, rows.labels)
+
+
+def unfitted(
+    settings: TrainSettings, rows: TrainingSet, *, trees: int, booster_weight: float, dates: tuple[str, ...]
+) -> ChurnModel:
+    """The model of the settings, not fitted: `rows` say which features are codes, `dates` as for `fit_model`."""
+    return ChurnModel(
+        n_estimators=trees,
+        learning_rate=settings.learning_rate,
+        num_leaves=settings.leaves,
+        min_child_samples=settings.rows_per_leaf,
+        feature_fraction=settings.column_share,
+        bagging_fraction=settings.row_share,
+        reg_lambda=settings.l2,
+        n_seeds=settings.boosters,
+        booster_weight=booster_weight,
+        linear_l2=settings.linear_l2,
+        booster_only=dates,
+        categorical=rows.categorical,
+        random_state=settings.seed,
+        n_threads=settings.threads,
+    )
 
 
 def check_outcomes(rows: TrainingSet) -> None:
@@ -218,24 +243,3 @@ def _losses(trial: ChurnModel, validation: TrainingSet, *, booster_weight: float
 
 def _mixed(trial: ChurnModel, booster_weight: float) -> Blend:
     return replace(trial.blend_, booster_weight=booster_weight)
-
-
-def _model(
-    settings: TrainSettings, rows: TrainingSet, *, trees: int, booster_weight: float, dates: tuple[str, ...]
-) -> ChurnModel:
-    return ChurnModel(
-        n_estimators=trees,
-        learning_rate=settings.learning_rate,
-        num_leaves=settings.leaves,
-        min_child_samples=settings.rows_per_leaf,
-        feature_fraction=settings.column_share,
-        bagging_fraction=settings.row_share,
-        reg_lambda=settings.l2,
-        n_seeds=settings.boosters,
-        booster_weight=booster_weight,
-        linear_l2=settings.linear_l2,
-        booster_only=dates,
-        categorical=rows.categorical,
-        random_state=settings.seed,
-        n_threads=settings.threads,
-    )

@@ -32,6 +32,7 @@ from training.fit import (
 )
 from training.hazard import LearntCurve, curve_if_asked, model_of
 from training.level import Level, follow_deployed
+from training.search import Keeping
 from training.snapshots import History, TrainingSet
 from training.splits import Cutoffs, Split
 from training.stability import Stability, stability
@@ -54,7 +55,7 @@ class Training:
     definition: ChurnDefinition
     features: FeatureSet
     knowledge: Knowledge
-    settings: TrainSettings
+    settings: TrainSettings  # that were used: those of the search, where it was asked for and its settings were kept
     split: Split
     steps: dict[str, StepFacts]
     recipe: Recipe
@@ -133,6 +134,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     knowledge: Knowledge = EVENT_TIME,
     readiness: "Readiness | None" = None,
     settings: TrainSettings | None = None,
+    keeping: Keeping | None = None,
     on_progress: OnStage | None = None,
 ) -> Training:
     """A model with the evidence for or against it.
@@ -140,13 +142,17 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
     `cutoff` is the newest cutoff that is tested on (default: the newest whose horizon is over); nothing after its
     horizon is read into a label. `history` is the log's summary, where the caller has it already. `knowledge` says
     whether features see only what had been received before their cutoff; the bundle keeps it, and `readiness`.
+    `keeping` is for a search of settings: where its trials are kept, and a clock.
     Raises `BadInput` when the history is too short or holds one outcome only.
     """
     settings = settings or TrainSettings()
     tell = on_progress or tell_nobody
     history = history or log.summary()
     split = plan_for(history, definition, cutoff=cutoff, settings=settings)
-    evidence = examine(log, features, split, as_known=knowledge.as_known, settings=settings, on_progress=tell)
+    evidence = examine(
+        log, features, split, as_known=knowledge.as_known, settings=settings, keeping=keeping, on_progress=tell
+    )
+    settings = evidence.settings
     rows, newest = evidence.rows, evidence.rows.at(split.test[-1:])
     model = fit_model(rows.at(split.deployed_fit), evidence.recipe, settings=settings, dates=dates_of(features))
     rehearsals = [evidence.rehearsals[-1], Rehearsed.by(evidence.model, newest)]
@@ -183,6 +189,7 @@ def train(  # noqa: PLR0913 - what to learn, from what, how, and what only the d
         stability=stability(evidence.model, rows, _newest_grid(split), dates=dates_of(features)),
         readiness=readiness,
         curve=curve_if_asked(log, rows, split, evidence.model, settings=settings),
+        tuned=evidence.tuned,
         explained=explained,
     )
 

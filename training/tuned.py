@@ -13,10 +13,11 @@ class TunedTrial:
     number: int  # 0 is the settings as they were asked for
     state: str  # complete or pruned
     parameters: dict[str, float]  # by the name of the setting in `TrainSettings`
-    log_loss: float  # mean over the folds that it saw, oldest fold last
-    by_fold: tuple[float, ...]
+    log_loss: float  # mean over the folds that it saw, of the blend that did best there
+    by_fold: tuple[float, ...]  # the same mean after each fold, oldest fold first
+    booster_weight: float  # of that blend
     trees: int  # where later time stopped them, on average
-    seconds: float
+    seconds: float = field(default=0.0, compare=False)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """The trial as plain JSON, without its seconds: a bundle has the same bytes however quick the machine was."""
