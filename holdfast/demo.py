@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.ingest import Ingested
-from holdfast import groceries, output, steps, telling
+from holdfast import groceries, log_steps, output, steps, telling
 from holdfast.progress import peak_megabytes
 from holdfast.session import Session
 from holdfast.settings import Churn, Ingest, Mlflow, Store
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from serving.store import StoredScore
 
 KEY_NAME = "demo"
-_KEY_SCOPES = ("scores:read", "lists:read", "model:read")
+_KEY_SCOPES = ("scores:read", "lists:read")
 _TOP = 10
 # What the demo makes; `--fresh` removes these and nothing else.
 _OURS = ("events", "quarantine", "champion", "locks", "mlartifacts", "mlflow.db", "store.db", "watch")
@@ -45,7 +45,7 @@ def run(session: Session) -> Demo:
         file = Path(folder) / "groceries.parquet"
         with session.progress.stage("Reading the package's baskets, coupons and mailings"):
             groceries.write_events(file)
-        ingested = steps.ingest(ours, [str(file)])
+        ingested = log_steps.ingest(ours, [str(file)])
     trained = steps.train(ours, cutoff=None, promote=True)
     scored = steps.score(ours, cutoff=None, to=None)
     store = ScoreStore.open(ours.store_url)
@@ -95,7 +95,7 @@ def document(session: Session, demo: Demo) -> dict[str, object]:
             {
                 "user_id": score.user_id,
                 "churn_probability": score.churn_probability,
-                "reasons": output.sentences(score.reasons),
+                "reasons": output.sentences(score.reasons_in()),
             }
             for score in demo.top
         ],
@@ -149,7 +149,7 @@ def _session(session: Session) -> Session:
 
 
 def _listed(top: tuple["StoredScore", ...]) -> str:
-    rows = [[score.user_id, f"{score.churn_probability:.1%}", output.sentences(score.reasons)] for score in top]
+    rows = [[score.user_id, f"{score.churn_probability:.1%}", output.sentences(score.reasons_in())] for score in top]
     return output.table(rows, header=["household", "risk", "why (reasons, not causes)"], right=[1])
 
 

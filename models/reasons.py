@@ -23,7 +23,12 @@ class Reason:
 
     code: str  # "family.feature", for machines: stable as long as the feature set is
     sentence: str  # the family's strongest feature, with the user's own value
+    sentence_zh: str  # the same in Simplified Chinese; in English where nobody wrote it
     contribution: float  # of the whole family, in log-odds: above 0 towards churn, below 0 towards staying
+
+    def said(self, language: Language) -> str:
+        """The sentence in a language."""
+        return self.sentence_zh if language == "zh" else self.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +54,12 @@ def explain(
     *,
     top: int = 3,
     middle: float | None = None,
-    language: Language = "en",
 ) -> list[tuple[Reason, ...]]:
     """Up to `top` reasons a user, the strongest first.
 
     A user whose margin is at or above `middle` hears what speaks for leaving, one below what speaks for staying:
     all reasons of a user point the same way, so there may be fewer than `top`. `middle` is by default the model's
     bias, the mean of its training. Features of the cutoff alone (the season) are nobody's own reason and are left out.
-    `language` is that of the sentences; a feature that has none in it speaks English.
     """
     matrix = matrix_of(X, features.names)
     contributions = model.contributions(matrix)
@@ -71,7 +74,6 @@ def explain(
             towards=contributions[row] * (1 if leaving[row] else -1),
             top=top,
             sign=1 if leaving[row] else -1,
-            language=language,
         )
         for row in range(len(matrix))
     ]
@@ -109,7 +111,6 @@ def _reasons(
     towards: Floats,
     top: int,
     sign: int,
-    language: Language,
 ) -> tuple[Reason, ...]:
     """Reasons from contributions that are turned so that positive ones count."""
     sums = {family: float(towards[places].sum()) for family, places in columns.items()}
@@ -118,6 +119,7 @@ def _reasons(
     for family in strongest:
         place = max(columns[family], key=lambda column: towards[column])
         feature = features.features[place]
-        sentence = feature.says(float(values[place]), language)
-        reasons.append(Reason(f"{family}.{feature.name}", sentence, sign * sums[family]))
+        value = float(values[place])
+        code, words = f"{family}.{feature.name}", (feature.says(value), feature.says(value, "zh"))
+        reasons.append(Reason(code, *words, sign * sums[family]))
     return tuple(reasons)

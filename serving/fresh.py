@@ -13,7 +13,7 @@ from features.plan import Plan, make_plan
 from features.snapshots import of_user, wanted_by
 from features.user_events import UserEvents, Wanted
 from models.bundle import Bundle
-from models.reasons import Language, Reason, explain
+from models.reasons import Reason, explain
 from serving.scoring import check_fingerprint, known_users
 from serving.store.records import Absence, RunFacts
 
@@ -50,7 +50,7 @@ class FreshScorer:
         population = self.bundle.definition.population
         return wanted_by(self._plan, as_known=self.bundle.as_known, population=population)
 
-    def score(self, events: UserEvents, *, cutoff: datetime, language: Language = "en") -> FreshScore | Absence:
+    def score(self, events: UserEvents, *, cutoff: datetime) -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run."""
         as_known, population = self.bundle.as_known, self.bundle.definition.population
         if not known_users(events, cutoff=cutoff, as_known=as_known):
@@ -64,7 +64,7 @@ class FreshScorer:
             user_id=events.user_ids[0],
             cutoff=cutoff,
             churn_probability=float(self.bundle.model.predict_proba(row)[0, 1]),
-            reasons=explain(self.bundle.model, self.bundle.features, row, language=language)[0],
+            reasons=explain(self.bundle.model, self.bundle.features, row)[0],
             fifths_as_of=None if dated is None else dated.as_of,
         )
 

@@ -58,7 +58,7 @@ def list_row(score: StoredScore) -> tuple[Cell, ...]:
         score.churn_probability,
         score.percentile,
         score.risk_tier,
-        "; ".join(reason["sentence"] for reason in orjson.loads(score.reasons)),
+        "; ".join(reason["sentence"] for reason in orjson.loads(score.reasons_in())),
         iso(facts.cutoff),
         iso(facts.horizon.start),
         iso(facts.horizon.end),

@@ -66,7 +66,9 @@ class ScoredPopulation:
             "churn_probability": pa.array(self.churn_probability),
             "percentile": pa.array(self.percentile),
             "tier": pa.array(self.risk_tier, pa.string()),
-            "reasons": pa.array(["; ".join(r.sentence for r in reasons) for reasons in self.reasons], pa.string()),
+            "reasons": pa.array(
+                ["; ".join(r.said(facts.language) for r in reasons) for reasons in self.reasons], pa.string()
+            ),
         }
         return pa.table({**own, **{name: pa.array([text] * len(self), pa.string()) for name, text in shared.items()}})
 
@@ -84,7 +86,7 @@ def score_population(
 ) -> ScoredPopulation:
     """Scores of everybody in the population at the cutoff, as far as was known then if the bundle says so.
 
-    `language` is that of the reasons' sentences.
+    `language` is the one of reasons where nobody asks for another.
     Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
     """
     progress = on_progress or _silent
@@ -95,9 +97,9 @@ def score_population(
             f"nobody was {bundle.definition.population.says()} {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
-    margins, probabilities, reasons = _judge(bundle, people.matrix, language=language, progress=progress)
+    margins, probabilities, reasons = _judge(bundle, people.matrix, progress=progress)
     return ScoredPopulation(
-        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=fifths),
+        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=fifths, language=language),
         user_ids=people.users,
         churn_probability=probabilities,
         percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
@@ -107,7 +109,14 @@ def score_population(
     )
 
 
-def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str, fifths: DatedFifths | None = None) -> RunFacts:
+def run_facts(
+    bundle: Bundle,
+    *,
+    cutoff: datetime,
+    model_version: str,
+    fifths: DatedFifths | None = None,
+    language: Language = "en",
+) -> RunFacts:
     """What all scores of a run at this cutoff share; `fifths` are those of its population."""
     return RunFacts(
         cutoff=cutoff,
@@ -117,6 +126,7 @@ def run_facts(bundle: Bundle, *, cutoff: datetime, model_version: str, fifths: D
         definition_id=bundle.definition.id,
         model=model_facts(bundle),
         fifths=fifths,
+        language=language,
     )
 
 
@@ -205,7 +215,7 @@ def _population(
 
 
 def _judge(
-    bundle: Bundle, matrix: NDArray[np.float64], *, language: Language, progress: OnProgress
+    bundle: Bundle, matrix: NDArray[np.float64], *, progress: OnProgress
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[Reason, ...]]]:
     """Margins, calibrated probabilities and reasons, chunk by chunk."""
     margins, probabilities, reasons = np.empty(len(matrix)), np.empty(len(matrix)), list[tuple[Reason, ...]]()
@@ -213,7 +223,7 @@ def _judge(
         rows = slice(start, start + CHUNK_USERS)
         margins[rows] = bundle.model.margin(matrix[rows])
         probabilities[rows] = bundle.model.predict_proba(matrix[rows])[:, 1]
-        reasons.extend(explain(bundle.model, bundle.features, matrix[rows], language=language))
+        reasons.extend(explain(bundle.model, bundle.features, matrix[rows]))
         progress("scoring users", min(start + CHUNK_USERS, len(matrix)), len(matrix))
     return margins, probabilities, reasons
 

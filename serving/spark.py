@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -33,7 +33,8 @@ from serving.store.records import RunFacts, Score
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_REASON = pa.struct([("code", pa.string()), ("sentence", pa.string()), ("contribution", pa.float64())])
+_TEXTS = ("code", "sentence", "sentence_zh")
+_REASON = pa.struct([*((name, pa.string()) for name in _TEXTS), ("contribution", pa.float64())])
 _MARGINS = pa.schema(  # what a task writes; who is known and not in the population has no margin
     [
         ("user_id", pa.string()),
@@ -96,8 +97,9 @@ def score_on_spark(
 ) -> ScoredOnSpark:
     """Score and explain everybody in the population, as `score_population` does, into a folder or Delta table.
 
-    Executors read the model's folder under the same path. `language` is that of the reasons' sentences. Percentiles
-    and tiers are exact: the driver holds the margins of all, eight bytes a user, and about forty while it ranks them.
+    Executors read the model's folder under the same path. `language` is the one of reasons where nobody asks for
+    another. Percentiles and tiers are exact: the driver holds the margins of all, eight bytes a user, and about forty
+    while it ranks them.
     Raises `NotReady` when nobody was active, `Damaged` when the bundle is not whole or an executor finds another one;
     then the target is as it was.
     """
@@ -109,8 +111,14 @@ def score_on_spark(
     told = _silent if on_progress is None else on_progress
     with target.draft() as draft:
         work = with_edges(work, session, draft, on_progress=on_progress)
-        facts = run_facts(loaded, cutoff=cutoff, model_version=model.version, fifths=work.fifths_at(cutoff))
-        task = partial(_write, work.to_text(), str(model.folder.absolute()), sums, str(draft), language)
+        facts = run_facts(
+            loaded,
+            cutoff=cutoff,
+            model_version=model.version,
+            fifths=work.fifths_at(cutoff),
+            language=language,
+        )
+        task = partial(_write, work.to_text(), str(model.folder.absolute()), sums, str(draft))
         found = write_parts(session, task, work.buckets, draft, told=partial(told, "scoring users"))
         margins = [_column(draft / part.name, "margin") for part in found]
         _check_anybody(margins, loaded, cutoff=cutoff)
@@ -121,13 +129,13 @@ def score_on_spark(
     return ScoredOnSpark(facts, files, sum(part.rows for part in parts), outsiders)
 
 
-def _write(work: str, bundle: str, sums: str, draft: str, language: Language, bucket: int) -> Batches:
+def _write(work: str, bundle: str, sums: str, draft: str, bucket: int) -> Batches:
     """The task: what the users of a bucket have at stake, and who else is known."""
     told, loaded = work_of(work), _bundle(bundle, sums)
     events = told.read(bucket)
     people = told.snapshots(events)
     outside = sorted(known_users(events, cutoff=told.cutoffs[0], as_known=told.as_known) - set(people.users))
-    tables = [_judged(loaded, people, language=language), pa.table({"user_id": pa.array(outside, pa.string())})]
+    tables = [_judged(loaded, people), pa.table({"user_id": pa.array(outside, pa.string())})]
     rows = pa.concat_tables(tables, promote_options="default").cast(_MARGINS)
     yield from written(write_part(rows, Path(draft), bucket=bucket))
 
@@ -150,23 +158,23 @@ def _sums(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _judged(bundle: Bundle, people: Snapshots, *, language: Language) -> pa.Table:
+def _judged(bundle: Bundle, people: Snapshots) -> pa.Table:
     starts = range(0, len(people), CHUNK_USERS)
-    pieces = [_judged_chunk(bundle, people, start=start, language=language) for start in starts]
+    pieces = [_judged_chunk(bundle, people, start=start) for start in starts]
     return pa.concat_tables([_MARGINS.empty_table(), *pieces])
 
 
-def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int, language: Language) -> pa.Table:
+def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int) -> pa.Table:
     rows = slice(start, start + CHUNK_USERS)
     matrix = people.matrix[rows]
-    found = explain(bundle.model, bundle.features, matrix, language=language)
+    found = explain(bundle.model, bundle.features, matrix)
     reasons = [[_plain(reason) for reason in each] for each in found]
     columns = [people.users[rows], bundle.model.margin(matrix), bundle.model.predict_proba(matrix)[:, 1], reasons]
     return pa.table([pa.array(c, field.type) for c, field in zip(columns, _MARGINS, strict=True)], schema=_MARGINS)
 
 
 def _plain(reason: Reason) -> dict[str, str | float]:
-    return {"code": reason.code, "sentence": reason.sentence, "contribution": reason.contribution}
+    return asdict(reason)
 
 
 def _column(path: Path, name: str) -> NDArray[np.float64]:

@@ -1,29 +1,26 @@
 """`holdfast at-risk`: the users most at risk, for people and systems that act on it."""
 
-import itertools
 import json
 import math
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from features.errors import BadInput, NotReady
+from features.errors import BadInput
 from features.windows import iso
 from holdfast.output import sentences, table
 from holdfast.session import Session, takes
 
 if TYPE_CHECKING:
-    from serving.store import Run, ScoreStore, StoredScore
+    from serving.store import Run, StoredScore
 
 EXAMPLE = """\b
 Example:
   holdfast at-risk --top 20
   holdfast at-risk --top 200 --tier high --to list.csv
   holdfast at-risk --top 50 --minimum 0.5 --json"""
-_PAGE = 1000
 
 
 @click.command(epilog=EXAMPLE)
@@ -46,17 +43,14 @@ def command(session: Session, *, top: int, tier: str | None, minimum: float, to:
     In a CSV file a text that a spreadsheet would run as a formula has an apostrophe before it.
     """
     from holdfast.files import replacing  # noqa: PLC0415 off the command line's start
+    from holdfast.lists import most_at_risk  # noqa: PLC0415 as above
     from serving.lists import csv_lines, list_row  # noqa: PLC0415 as above
     from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
-    from serving.store.schema import sqlite_path  # noqa: PLC0415 as above
     from serving.store.trouble import told_apart  # noqa: PLC0415 as above
 
     _check(minimum, to)
-    with told_apart(sqlite_path(session.store_url)), closing(ScoreStore.open(session.store_url)) as store:
-        run = store.current_run()
-        if run is None:
-            raise NotReady("there are no scores yet; run `holdfast score` first.")
-        listed = list(itertools.islice(_listed(store, tier=tier, minimum=minimum), top))
+    with closing(ScoreStore.open(session.store_url)) as store, told_apart(store.database):
+        run, listed = most_at_risk(store, top=top, tier=tier, minimum=minimum)
     if to is None:
         session.emit(_document(run, listed), text=_text(run, listed))
         return
@@ -70,15 +64,6 @@ def _check(minimum: float, to: Path | None) -> None:
         raise BadInput("--minimum is nan; expected a probability from 0 to 1.")
     if to is not None and to.suffix != ".csv":
         raise BadInput(f"{to}: expected a name that ends in .csv; `holdfast score --to` also writes .parquet.")
-
-
-def _listed(store: "ScoreStore", *, tier: str | None, minimum: float) -> Iterator["StoredScore"]:
-    page = store.at_risk(tier=tier, minimum=minimum, limit=_PAGE)
-    while page is not None:
-        yield from page.scores
-        if page.next is None:
-            return
-        page = store.at_risk(tier=tier, minimum=minimum, after=page.next, limit=_PAGE)
 
 
 def _document(run: "Run", listed: list["StoredScore"]) -> dict[str, object]:
@@ -95,7 +80,7 @@ def _document(run: "Run", listed: list["StoredScore"]) -> dict[str, object]:
                 "churn_probability": score.churn_probability,
                 "percentile": score.percentile,
                 "risk_tier": score.risk_tier,
-                "reasons": json.loads(score.reasons),
+                "reasons": json.loads(score.reasons_in()),
             }
             for score in listed
         ],
@@ -104,7 +89,8 @@ def _document(run: "Run", listed: list["StoredScore"]) -> dict[str, object]:
 
 def _text(run: "Run", listed: list["StoredScore"]) -> str:
     rows = [
-        [score.user_id, f"{score.churn_probability:.1%}", score.risk_tier, sentences(score.reasons)] for score in listed
+        [score.user_id, f"{score.churn_probability:.1%}", score.risk_tier, sentences(score.reasons_in())]
+        for score in listed
     ]
     start, end = (iso(moment)[:10] for moment in (run.facts.horizon.start, run.facts.horizon.end))
     head = f"As of {iso(run.facts.cutoff)}, churn from {start} to {end}:"

@@ -40,7 +40,8 @@ Example:
     multiple=True,
     required=True,
     metavar="SCOPE",
-    help="What it opens: scores:read, lists:read, model:read or admin (again for more).",
+    help="What it opens: scores:read, scores:compute, events:write, lists:read, lists:write, models:promote, "
+    "privacy:write or admin (again for more).",
 )
 @click.option("--expires", metavar="SPAN", help="How long it works, for example 90d [default: until it is revoked].")
 @takes("data", "store")

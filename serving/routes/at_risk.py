@@ -13,7 +13,7 @@ from serving.lists import csv_lines, list_row
 from serving.refusals import RefusedError
 from serving.routes.documents import problems
 from serving.schemas import AtRiskOut, AtRiskQuery
-from serving.store import AtRiskPage, ScoreStore
+from serving.store import AtRiskPage, ScoreStore, Wanted
 
 SCOPE = "lists:read"
 ADDRESS = "/v1/users/at-risk"
@@ -50,7 +50,8 @@ async def at_risk(
 
 def _page(store: ScoreStore, query: AtRiskQuery, *, accept: str) -> Response:
     after = None if query.cursor is None else from_cursor(query.cursor)
-    page = store.at_risk(tier=query.tier, minimum=query.minimum_probability, after=after, limit=query.limit)
+    wanted = Wanted(tier=query.tier, minimum=query.minimum_probability)
+    page = store.at_risk(wanted, after=after, limit=query.limit)
     if page is None:
         raise RefusedError("cursor_expired", "the run of this cursor is no longer kept; start again without a cursor.")
     cursor = None if page.next is None else to_cursor(page.next)

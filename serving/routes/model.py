@@ -11,7 +11,7 @@ from serving.schemas import ModelOut
 from serving.store import Run, ScoreStore
 from serving.store.reader import NO_SCORES_YET
 
-SCOPE = "model:read"
+SCOPE = "scores:read"
 router = APIRouter(route_class=scoped_route(SCOPE), tags=["model"])
 
 
@@ -24,7 +24,7 @@ router = APIRouter(route_class=scoped_route(SCOPE), tags=["model"])
 async def model(request: Request) -> Response:
     """Version, what churn means, when it was trained, how good it is, what it looks at.
 
-    Needs the scope `model:read`.
+    Needs the scope `scores:read`.
     """
     store: ScoreStore = request.app.state.store
     run = store.current_run()

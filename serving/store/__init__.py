@@ -1,7 +1,7 @@
-"""Where scores and keys live: SQLite by default, one schema, readers never see half a run."""
+"""Where scores and keys live: SQLite or PostgreSQL, one schema, readers never see half a run."""
 
 from serving.store.keys import ApiKey, NewKey
-from serving.store.records import Absence, AtRiskPage, Lookup, Place, Run, RunFacts, Score, StoredScore
+from serving.store.records import Absence, AtRiskPage, Lookup, Place, Run, RunFacts, Score, StoredScore, Wanted
 from serving.store.score_store import ScoreStore
 
 __all__ = [
@@ -16,4 +16,5 @@ __all__ = [
     "Score",
     "ScoreStore",
     "StoredScore",
+    "Wanted",
 ]

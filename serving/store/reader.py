@@ -1,110 +1,168 @@
-"""Reading the current run on the hot path: prepared queries on plain SQLite connections, one a thread.
+"""Reading runs on the hot path: one statement an answer, or one moment for several, so that no answer mixes runs."""
 
-Every answer comes from one statement or one read transaction, so it never mixes two runs.
-"""
-
-import sqlite3
-import threading
 from collections.abc import Sequence
-from pathlib import Path
 
 import orjson
 
 from features.errors import NotReady
 from features.fifths import DatedFifths
 from features.windows import Interval, from_microseconds
-from serving.store.records import Absence, Lookup, Run, RunFacts, StoredScore
-from serving.store.schema import read_connection
+from serving.store.database import Database, Row
+from serving.store.records import Absence, Before, Group, Lookup, Run, RunFacts, StoredScore
 
-_SCORE = """
-SELECT c.run_id, s.churn_probability, s.percentile, s.risk_tier, s.reasons,
-       CASE WHEN s.run_id IS NULL THEN EXISTS (SELECT 1 FROM outside o WHERE o.run_id = c.run_id AND o.user_id = ?1) END
-FROM current_run c LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = ?1
-"""
+_TOLD = """s.churn_probability, s.percentile, s.risk_tier, s.reasons, s.reasons_zh, s.changes, s.changes_zh,
+       s.value_at_risk, s.lifecycle_stage, s.segment, s.contactable, p.churn_probability"""
+_SCORE = f"""
+SELECT c.run_id, {_TOLD},
+       CASE WHEN s.run_id IS NULL
+            THEN (SELECT o.why FROM outside o WHERE o.run_id = c.run_id AND o.user_id = :user_id) END
+FROM current_run c
+JOIN runs r ON r.run_id = c.run_id
+LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = :user_id
+LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = :user_id
+WHERE c.tenant = :tenant
+"""  # noqa: S608 - only constants are put in
+_LOOKUP = f"""
+SELECT c.run_id, {_TOLD}, o.why
+FROM {{asked}} asked
+CROSS JOIN current_run c
+JOIN runs r ON r.run_id = c.run_id
+LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = asked.text
+LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = asked.text
+LEFT JOIN outside o ON o.run_id = c.run_id AND o.user_id = asked.text
+WHERE c.tenant = :tenant
+ORDER BY asked.place
+"""  # noqa: S608 - as above
+_HISTORY = f"""
+SELECT s.run_id, {_TOLD}
+FROM runs r
+JOIN scores s ON s.run_id = r.run_id AND s.user_id = :user_id
+LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = :user_id
+WHERE r.tenant = :tenant AND r.complete = 1 AND r.run_id < :before
+ORDER BY r.run_id DESC LIMIT :most
+"""  # noqa: S608 - as above
+# The inner query is answered from the index alone where it can be; only a page of rows is then fetched.
+# The order is spelled out twice because a join promises none.
+_PAGE = f"""
+SELECT s.user_id, {_TOLD}
+FROM (
+    SELECT user_id FROM scores
+    WHERE run_id = :run_id AND churn_probability >= :minimum {{conditions}}
+    ORDER BY churn_probability DESC, user_id LIMIT :rows
+) page
+JOIN scores s ON s.run_id = :run_id AND s.user_id = page.user_id
+LEFT JOIN scores p ON p.run_id = :previous AND p.user_id = page.user_id
+ORDER BY s.churn_probability DESC, s.user_id
+"""  # noqa: S608 - the conditions are constants too
 _RUN = """
-SELECT run_id, scored_at, cutoff, horizon_start, horizon_end, valid_until,
-       model_version, definition_id, model, users, outside, fifths
-FROM runs WHERE run_id = ? AND complete = 1
+SELECT run_id, scored_at, cutoff, horizon_start, horizon_end, valid_until, model_version, definition_id, model, users,
+       outside, fifths, previous_run_id, language, summary
+FROM runs WHERE tenant = :tenant AND complete = 1
 """
 _RUNS_REMEMBERED = 16
+_NO_RUN = 0  # run ids begin at 1
+_LAST_RUN = 2**31 - 1
 
 NO_SCORES_YET = "there are no scores yet; run `holdfast score` first."
 
 
 class Reader:
-    """Answers from the current run; safe to share between threads."""
+    """Answers from the runs of one tenant; safe to share between threads."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._threads = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+    def __init__(self, database: Database, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
         self._runs: dict[int, Run] = {}
+        self._lookup = _LOOKUP.format(asked=database.each_of("user_ids"))
 
     def score(self, user_id: str) -> StoredScore | Absence:
         """The user's score in the current run, or why there is none; raises `NotReady` before the first run."""
-        return self._answer(self.connection, user_id)
+        if "\0" in user_id:  # no database keeps such a text, and ingest refuses it
+            return Absence.UNKNOWN
+        rows = self._database.ask(_SCORE, user_id=user_id, tenant=self._tenant)
+        if not rows:
+            raise NotReady(NO_SCORES_YET)
+        return self._answer(rows[0], user_id)
 
     def lookup(self, user_ids: Sequence[str]) -> Lookup:
         """The same for many users, all from one run, in the order asked."""
-        connection = self.connection
-        connection.execute("BEGIN")
-        try:
-            answers = [self._answer(connection, user_id) for user_id in user_ids]
-            run = self.current_run()
-        finally:
-            connection.execute("COMMIT")
-        if run is None:
+        asked = self._database.listed(["" if "\0" in user_id else user_id for user_id in user_ids])  # "" is nobody
+        rows = self._database.ask(self._lookup, user_ids=asked, tenant=self._tenant)
+        if not rows:
             raise NotReady(NO_SCORES_YET)
-        return Lookup(run, answers)
+        answers = [self._answer(row, user_id) for row, user_id in zip(rows, user_ids, strict=True)]
+        return Lookup(self._remembered(rows[0][0]), answers)
 
     def current_run(self) -> Run | None:
         """The run that is served now, or None before the first."""
-        row = self.connection.execute("SELECT run_id FROM current_run").fetchone()
-        return None if row is None else self.run(row[0])
+        with self._database.at_one_moment():
+            rows = self._database.ask("SELECT run_id FROM current_run WHERE tenant = :tenant", tenant=self._tenant)
+            return self.run(rows[0][0]) if rows else None
 
     def run(self, run_id: int) -> Run | None:
-        """A complete run; None when it was never there, is not complete, or has been pruned."""
-        row = self.connection.execute(_RUN, (run_id,)).fetchone()
-        return None if row is None else _run(row)
+        """A complete run; None when it was never there, is not complete, has been pruned, or is another tenant's."""
+        rows = self._database.ask(_RUN + " AND run_id = :run_id", tenant=self._tenant, run_id=run_id)
+        return _run(rows[0]) if rows else None
 
-    @property
-    def connection(self) -> sqlite3.Connection:
-        """This thread's own connection; it cannot write."""
-        found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
-        if found is None:
-            found = self._threads.connection = read_connection(self._path)
-            self._opened.append(found)
-        return found
+    def runs(self, *, before: int | None, limit: int) -> list[Run]:
+        """Complete runs that are still kept, newest first: those with smaller numbers than `before`."""
+        query = _RUN + " AND run_id < :before ORDER BY run_id DESC LIMIT :most"
+        most = {"before": before or _LAST_RUN, "most": limit}
+        return [_run(row) for row in self._database.ask(query, tenant=self._tenant, **most)]
 
-    def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._opened:
-            self._opened.pop().close()
-        self._threads = threading.local()
+    def history(self, user_id: str, *, before: int | None, limit: int) -> list[StoredScore]:
+        """The user's scores in the runs that are kept, newest first."""
+        if "\0" in user_id:
+            return []
+        rows = self._database.ask(
+            _HISTORY, user_id=user_id, tenant=self._tenant, before=before or _LAST_RUN, most=limit
+        )
+        return [self._stored(row[0], user_id, row[1:]) for row in rows]
 
-    def _answer(self, connection: sqlite3.Connection, user_id: str) -> StoredScore | Absence:
-        row = connection.execute(_SCORE, (user_id,)).fetchone()
-        if row is None:
-            raise NotReady(NO_SCORES_YET)
-        run_id, probability, percentile, tier, reasons, is_outside = row
-        if probability is None:
-            return Absence.OUTSIDE if is_outside else Absence.UNKNOWN
-        return StoredScore(self._remembered(run_id), user_id, probability, percentile, tier, reasons)
+    def page(self, run: Run, conditions: str, *, wanted: dict[str, object]) -> list[StoredScore]:
+        """Users of a run, most at risk first, under conditions on `scores` whose values are in `wanted`."""
+        query = _PAGE.format(conditions=conditions)
+        rows = self._database.ask(query, run_id=run.run_id, previous=run.previous_run_id or _NO_RUN, **wanted)
+        return [self._stored(run.run_id, row[0], row[1:]) for row in rows]
+
+    def _answer(self, row: Row, user_id: str) -> StoredScore | Absence:
+        run_id, *told, why = row
+        if told[0] is not None:
+            return self._stored(run_id, user_id, tuple(told))
+        return Absence.UNKNOWN if why is None else Absence(why)
+
+    def _stored(self, run_id: int, user_id: str, told: Row) -> StoredScore:
+        contactable, probability_before = told[-2:]
+        run = self._remembered(run_id)
+        before = None if probability_before is None else self._before(run, probability_before)
+        allowed = None if contactable is None else bool(contactable)
+        fields: Row = (*told[:-2], allowed, before)
+        return StoredScore(run, user_id, *fields)
+
+    def _before(self, run: Run, churn_probability: float) -> Before | None:
+        """None when the run was removed just now."""
+        try:
+            return Before(self._remembered(run.previous_run_id or _NO_RUN), churn_probability)
+        except NotReady:
+            return None
 
     def _remembered(self, run_id: int) -> Run:
         """A complete run never changes, so it is read once."""
-        if run_id not in self._runs:
-            run = self.run(run_id)
-            if run is None:
-                raise NotReady(NO_SCORES_YET)
-            if len(self._runs) >= _RUNS_REMEMBERED:
-                self._runs.clear()
-            self._runs[run_id] = run
-        return self._runs[run_id]
+        known = self._runs.get(run_id)
+        if known is not None:
+            return known
+        run = self.run(run_id)
+        if run is None:
+            raise NotReady(NO_SCORES_YET)
+        if len(self._runs) >= _RUNS_REMEMBERED:
+            self._runs.clear()
+        self._runs[run_id] = run
+        return run
 
 
-def _run(row: tuple[int, int, int, int, int, int, str, str, str, int, int, str | None]) -> Run:
-    run_id, scored_at, cutoff, start, end, valid_until, version, definition_id, model, users, outside, fifths = row
+def _run(row: Row) -> Run:
+    run_id, scored_at, cutoff, start, end, valid_until, version, definition_id, model, users, outside, *more = row
+    fifths, previous_run_id, language, summary = more
     facts = RunFacts(
         cutoff=from_microseconds(cutoff),
         horizon=Interval(from_microseconds(start), from_microseconds(end)),
@@ -113,5 +171,7 @@ def _run(row: tuple[int, int, int, int, int, int, str, str, str, int, int, str |
         definition_id=definition_id,
         model=orjson.loads(model),
         fifths=None if fifths is None else DatedFifths.from_json(orjson.loads(fifths)),
+        language=language,
     )
-    return Run(run_id, facts, from_microseconds(scored_at), users, outside)
+    groups = tuple(Group(**group) for group in orjson.loads(summary))
+    return Run(run_id, facts, from_microseconds(scored_at), users, outside, previous_run_id, groups)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from features.fifths import DatedFifths
 from features.windows import Interval
+
+Language = Literal["en", "zh"]
 
 
 class Reason(Protocol):
@@ -22,8 +24,33 @@ class Reason(Protocol):
         """The reason in words."""
 
     @property
+    def sentence_zh(self) -> str:
+        """The same in Simplified Chinese."""
+
+    @property
     def contribution(self) -> float:
         """What it adds to the margin, in log-odds."""
+
+
+class Change(Reason, Protocol):
+    """What moved a score: a reason whose contribution is the difference to the run before."""
+
+    @property
+    def before(self) -> str:
+        """The sentence as it was at the run before."""
+
+    @property
+    def before_zh(self) -> str:
+        """The same in Simplified Chinese."""
+
+
+class Absence(StrEnum):
+    """Why a user has no score in the current run; the values are codes of the API."""
+
+    UNKNOWN = "user_unknown"
+    OUTSIDE = "user_outside_population"
+    TOO_LITTLE_HISTORY = "too_little_history"
+    OPTED_OUT = "user_opted_out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +62,11 @@ class Score:
     percentile: float  # 0 to 100 within the run
     risk_tier: str  # high, medium, low
     reasons: Sequence[Reason]  # strongest first
+    changes: Sequence[Change] = ()  # since the run before, strongest first
+    value_at_risk: float | None = None  # probability times what the user would bring, in the log's currency
+    lifecycle_stage: str | None = None
+    segment: str | None = None
+    contactable: bool | None = None  # None: nobody said
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +80,18 @@ class RunFacts:
     definition_id: str
     model: dict[str, Any]  # Any: JSON
     fifths: DatedFifths | None = None  # of the population that was scored; none when no feature is relative to it
+    language: Language = "en"  # of reasons, where nobody asks for another
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Some users of a run, counted when it was written: those of a tier, a lifecycle stage or a segment."""
+
+    by: Literal["risk_tier", "lifecycle_stage", "segment"]
+    name: str
+    users: int
+    mean_churn_probability: float
+    value_at_risk: float | None  # the sum; None where no value is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,12 +102,22 @@ class Run:
     facts: RunFacts
     scored_at: datetime
     users: int  # scored
-    outside: int  # known, but not in the population at the cutoff
+    outside: int  # known, but without a score
+    previous_run_id: int | None = None  # current before it; it may be gone
+    groups: tuple[Group, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was told of a user in the run before."""
+
+    run: Run
+    churn_probability: float
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScore:
-    """One user's score as it is kept; `reasons` is a JSON array, ready to be sent."""
+    """One user's score as it is kept; reasons and changes are JSON arrays, ready to be sent."""
 
     run: Run
     user_id: str
@@ -71,13 +125,22 @@ class StoredScore:
     percentile: float
     risk_tier: str
     reasons: str
+    reasons_zh: str = "[]"
+    changes: str = "[]"
+    changes_zh: str = "[]"
+    value_at_risk: float | None = None
+    lifecycle_stage: str | None = None
+    segment: str | None = None
+    contactable: bool | None = None
+    before: Before | None = None
 
+    def reasons_in(self, language: Language | None = None) -> str:
+        """The reasons in a language, by default the run's own."""
+        return self.reasons_zh if (language or self.run.facts.language) == "zh" else self.reasons
 
-class Absence(StrEnum):
-    """Why a user has no score in the current run."""
-
-    UNKNOWN = "user_unknown"
-    OUTSIDE = "user_outside_population"
+    def changes_in(self, language: Language | None = None) -> str:
+        """What moved the score in a language, by default the run's own."""
+        return self.changes_zh if (language or self.run.facts.language) == "zh" else self.changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +158,20 @@ class Place:
     run_id: int
     churn_probability: float
     user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which users a list is to hold."""
+
+    tier: str | None = None
+    minimum: float = 0.0  # of the probability
+    lifecycle_stage: str | None = None
+    segment: str | None = None
+    contactable_only: bool = False  # leaves out only those of whom it is known that they must not be contacted
+
+
+EVERYBODY = Wanted()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,51 +1,68 @@
 """The score store: one object for all that is read and written."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
 from typing import Self
-
-from sqlalchemy.engine import Engine
 
 from features.errors import NotReady
 from serving.store import keys, schema, writer
 from serving.store.at_risk import read_page
+from serving.store.database import Database, open_database
 from serving.store.keys import ApiKey, NewKey
 from serving.store.reader import NO_SCORES_YET, Reader
-from serving.store.records import Absence, AtRiskPage, Lookup, Place, Run, RunFacts, Score, StoredScore
+from serving.store.records import (
+    EVERYBODY,
+    Absence,
+    AtRiskPage,
+    Lookup,
+    Place,
+    Run,
+    RunFacts,
+    Score,
+    StoredScore,
+    Wanted,
+)
 from serving.store.trouble import told_apart
-from serving.store.write_lock import write_lock
 
-DEFAULT_KEEP_RUNS = 7  # a million users take about half a gigabyte a run
+DEFAULT_KEEP_RUNS = 7  # a million users take about a gigabyte a run
 
 
 class ScoreStore:
-    """Score runs and keys in one database; safe to share between threads.
+    """Score runs of one tenant and the keys of all, in one database; safe to share between threads.
 
-    Readers see a run only when it is complete, and go on seeing the one before until then.
+    Readers see a run only when it is complete, and go on seeing the one before until then. What belongs to another
+    tenant is never seen: `of` gives the same store as another tenant sees it.
     """
 
-    def __init__(self, path: Path, engine: Engine) -> None:
-        self._path = path
-        self._engine = engine
-        self._writer = engine.execution_options(writes=True)
-        self._reader = Reader(path)
+    def __init__(self, database: Database, tenant: str = "") -> None:
+        self.database = database
+        self.tenant = tenant
+        self._reader = Reader(database, tenant)
+        self._tenants: dict[str, Self] = {}
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, *, tenant: str = "") -> Self:
         """The store at a URL such as `sqlite:///holdfast-data/store.db`, made or migrated forward when needed."""
-        path = schema.sqlite_path(url)
-        with told_apart(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            engine = schema.open_engine(path)
-            if not schema.is_current(path):
-                schema.migrate(engine)
-        return cls(path, engine)
+        database = open_database(url)
+        with ExitStack() as undo, told_apart(database):
+            undo.callback(database.close)
+            database.prepare()
+            schema.bring_up_to_date(database)
+            undo.pop_all()
+        return cls(database, tenant)
+
+    def of(self, tenant: str) -> Self:
+        """The same store as a tenant sees it."""
+        if tenant == self.tenant:
+            return self
+        if tenant not in self._tenants:
+            self._tenants[tenant] = type(self)(self.database, tenant)
+        return self._tenants[tenant]
 
     def close(self) -> None:
-        """Let go of the file; the store is not used after."""
-        self._reader.close()
-        self._engine.dispose()
+        """Let go of the database; the store is not used after."""
+        self.database.close()
 
     def write_run(
         self,
@@ -53,20 +70,28 @@ class ScoreStore:
         scores: Iterable[Score],
         *,
         now: datetime,
-        outside: Iterable[str] = (),
+        outside: Mapping[str, Absence] | Iterable[str] = (),
         keep_runs: int = DEFAULT_KEEP_RUNS,
         confirm: Callable[[], None] = lambda: None,
     ) -> int:
         """The id of the new run, current from now on; all of it or nothing is seen.
 
-        `outside` are the users whom the event log knows but who were not in the population. Rows of an
-        interrupted run are removed here, and of the runs before the newest `keep_runs` too. `confirm` is called last:
-        what it raises leaves the current run as it is.
+        `outside` are the users whom the event log knows but who have no score, with the reason; as plain ids they
+        were not in the population. Rows of an interrupted run are removed here, and of the runs before the newest
+        `keep_runs` too. `confirm` is called last: what it raises leaves the current run as it is.
         Raises `Busy` while another process writes a run, `BadInput` for a score that cannot be one.
         """
-        with told_apart(self._path), write_lock(self._path):
+        elsewhere = outside if isinstance(outside, Mapping) else dict.fromkeys(outside, Absence.OUTSIDE)
+        with told_apart(self.database), self.database.write_lock():
             return writer.write_run(
-                self._writer, facts, scores, elsewhere=outside, now=now, keep_runs=keep_runs, confirm=confirm
+                self.database,
+                facts,
+                scores,
+                tenant=self.tenant,
+                elsewhere=elsewhere,
+                now=now,
+                keep_runs=keep_runs,
+                confirm=confirm,
             )
 
     def show_again(self, model_version: str) -> Run | None:
@@ -74,8 +99,8 @@ class ScoreStore:
 
         Raises `Busy` while another process writes a run.
         """
-        with told_apart(self._path), write_lock(self._path):
-            run_id = writer.show_again(self._writer, model_version=model_version)
+        with told_apart(self.database), self.database.write_lock():
+            run_id = writer.show_again(self.database, tenant=self.tenant, model_version=model_version)
         return None if run_id is None else self._reader.run(run_id)
 
     def current_run(self) -> Run | None:
@@ -86,6 +111,10 @@ class ScoreStore:
         """A complete run that is still kept, or None."""
         return self._reader.run(run_id)
 
+    def runs(self, *, before: int | None = None, limit: int = 100) -> list[Run]:
+        """Complete runs that are still kept, newest first: those with smaller numbers than `before`."""
+        return self._reader.runs(before=before, limit=limit)
+
     def score(self, user_id: str) -> StoredScore | Absence:
         """The user's score in the current run, or why there is none; raises `NotReady` before the first run."""
         return self._reader.score(user_id)
@@ -94,9 +123,11 @@ class ScoreStore:
         """The same for many users, all from one run, in the order asked."""
         return self._reader.lookup(user_ids)
 
-    def at_risk(
-        self, *, tier: str | None = None, minimum: float = 0.0, after: Place | None = None, limit: int = 100
-    ) -> AtRiskPage | None:
+    def history(self, user_id: str, *, before: int | None = None, limit: int = 100) -> list[StoredScore]:
+        """The user's scores in the runs that are kept, newest first: of runs with smaller numbers than `before`."""
+        return self._reader.history(user_id, before=before, limit=limit)
+
+    def at_risk(self, wanted: Wanted = EVERYBODY, *, after: Place | None = None, limit: int = 100) -> AtRiskPage | None:
         """A page of users, most at risk first: of the current run, or of the run of `after`.
 
         None when that run is no longer kept; raises `NotReady` before the first run.
@@ -106,24 +137,34 @@ class ScoreStore:
             if after is None:
                 raise NotReady(NO_SCORES_YET)
             return None
-        return read_page(self._reader.connection, run, tier=tier, minimum=minimum, after=after, limit=limit)
+        return read_page(self._reader, run, wanted, after=after, limit=limit)
 
     def create_key(
         self, name: str, scopes: Collection[str], *, now: datetime, expires_at: datetime | None = None
     ) -> NewKey:
-        """A new key, whose text is known only here; raises `BadInput` for unknown scopes."""
-        with told_apart(self._path):
-            return keys.create_key(self._writer, name, scopes, now=now, expires_at=expires_at)
+        """A new key of this tenant, whose text is known only here; raises `BadInput` for unknown scopes."""
+        with told_apart(self.database):
+            return keys.create_key(self.database, name, scopes, tenant=self.tenant, now=now, expires_at=expires_at)
 
     def list_keys(self) -> list[ApiKey]:
-        """All keys, oldest first, revoked and expired ones too."""
-        return keys.list_keys(self._engine)
+        """All keys of all tenants, oldest first, revoked and expired ones too."""
+        with told_apart(self.database):
+            return keys.list_keys(self.database)
 
     def revoke_key(self, name_or_prefix: str, *, now: datetime) -> ApiKey:
         """The key, revoked: servers refuse it within five seconds; raises `BadInput` when it names none or several."""
-        with told_apart(self._path):
-            return keys.revoke_key(self._writer, name_or_prefix, now=now)
+        with told_apart(self.database):
+            return keys.revoke_key(self.database, name_or_prefix, now=now)
+
+    def rotate_key(self, name_or_prefix: str, *, now: datetime, overlap_ends: datetime) -> NewKey:
+        """A new key in place of one that works until `overlap_ends` and not longer."""
+        with told_apart(self.database):
+            return keys.rotate_key(self.database, name_or_prefix, now=now, overlap_ends=overlap_ends)
 
     def find_key(self, token: str) -> ApiKey | None:
         """The key that a token is, whether it still works or not."""
-        return keys.find_key(self._engine, token)
+        return keys.find_key(self.database, token)
+
+    def note_use(self, used: Mapping[str, datetime]) -> None:
+        """Remember when keys, by their prefix, were last used."""
+        keys.note_use(self.database, used)

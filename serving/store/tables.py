@@ -5,7 +5,6 @@ The tables as they are now; `migrations/` says how they came about, and a test c
 
 from sqlalchemy import (
     BigInteger,
-    CheckConstraint,
     Column,
     Float,
     ForeignKey,
@@ -17,6 +16,9 @@ from sqlalchemy import (
     Table,
     Text,
 )
+
+# Ids are ordered by their code points on both databases, so that a cursor of one means the same on the other.
+_UserId = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData(
     naming_convention={
@@ -42,26 +44,36 @@ runs = Table(
     Column("users", Integer, nullable=False, server_default="0"),
     Column("outside", Integer, nullable=False, server_default="0"),
     Column("fifths", Text),  # JSON; users who are scored alone until the next run are placed by them
+    Column("tenant", String(100), nullable=False, server_default=""),  # the brand whose users these are
+    Column("previous_run_id", Integer),  # the run that was current before; it may be gone
+    Column("summary", Text, nullable=False, server_default="[]"),  # JSON: users, risk and value of each group
+    Column("language", String(2), nullable=False, server_default="en"),  # of reasons, where nobody asks for another
     sqlite_autoincrement=True,  # an id is never given twice, so that an old cursor cannot mean a new run
 )
 
 current_run = Table(
     "current_run",
     metadata,
-    Column("place", SmallInteger, primary_key=True, autoincrement=False),
+    Column("tenant", String(100), primary_key=True),
     Column("run_id", Integer, ForeignKey("runs.run_id"), nullable=False),
-    CheckConstraint("place = 1", name="one_row"),
 )
 
 scores = Table(
     "scores",
     metadata,
     Column("run_id", Integer, ForeignKey("runs.run_id"), primary_key=True, autoincrement=False),
-    Column("user_id", Text, primary_key=True),
+    Column("user_id", _UserId, primary_key=True),
     Column("churn_probability", Float(53), nullable=False),
     Column("percentile", Float(53), nullable=False),
     Column("risk_tier", String(10), nullable=False),
-    Column("reasons", Text, nullable=False),
+    Column("reasons", Text, nullable=False),  # JSON, ready to be sent; the next three too
+    Column("reasons_zh", Text, nullable=False, server_default="[]"),
+    Column("changes", Text, nullable=False, server_default="[]"),  # what moved the score since the run before
+    Column("changes_zh", Text, nullable=False, server_default="[]"),
+    Column("value_at_risk", Float(53)),
+    Column("lifecycle_stage", String(20)),
+    Column("segment", String(20)),
+    Column("contactable", SmallInteger),  # 1 yes, 0 no, null where nobody said
     sqlite_with_rowid=False,  # the table is its own index: one descent for a lookup, one copy of the id
 )
 Index("ix_scores_at_risk", scores.c.run_id, scores.c.churn_probability.desc(), scores.c.user_id, scores.c.risk_tier)
@@ -70,7 +82,8 @@ outside = Table(
     "outside",
     metadata,
     Column("run_id", Integer, ForeignKey("runs.run_id"), primary_key=True, autoincrement=False),
-    Column("user_id", Text, primary_key=True),
+    Column("user_id", _UserId, primary_key=True),
+    Column("why", String(40), nullable=False, server_default="user_outside_population"),  # a code of the API
     sqlite_with_rowid=False,
 )
 
@@ -84,4 +97,6 @@ keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("revoked_at", BigInteger),
+    Column("tenant", String(100), nullable=False, server_default=""),
+    Column("last_used_at", BigInteger),
 )

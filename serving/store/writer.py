@@ -2,9 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import get_args
 
 import orjson
 import sqlalchemy as sa
@@ -12,64 +14,73 @@ from sqlalchemy.engine import Connection, Engine
 
 from features.errors import BadInput
 from features.windows import to_microseconds
-from serving.store.records import RunFacts, Score
+from serving.store.database import Database, Row
+from serving.store.records import Absence, Change, Group, Reason, RunFacts, Score
 from serving.store.tables import current_run, outside, runs, scores
 
 CHUNK_ROWS = 20_000
 _TOP_PERCENTILE = 100.0
 TIERS = ("high", "medium", "low")
-_INSERT_SCORES = (
-    "INSERT INTO scores (run_id, user_id, churn_probability, percentile, risk_tier, reasons) VALUES (?, ?, ?, ?, ?, ?)"
-)
-_INSERT_OUTSIDE = "INSERT INTO outside (run_id, user_id) VALUES (?, ?)"
-Row = tuple[Any, ...]  # Any: what a database column holds
+_GROUPED_BY = get_args(Group.__annotations__["by"])
 
 
 def write_run(
-    writer: Engine,
+    database: Database,
     facts: RunFacts,
     population: Iterable[Score],
     *,
-    elsewhere: Iterable[str],
+    tenant: str,
+    elsewhere: Mapping[str, Absence],
     now: datetime,
     keep_runs: int,
     confirm: Callable[[], None],
 ) -> int:
-    """The id of the new run, which is the current one when this returns. The caller holds the write lock.
+    """The id of the new run, which is its tenant's current one when this returns. The caller holds the write lock.
 
     `confirm` is called when all rows are written and before they are shown; what it raises keeps them unseen.
     """
-    _remove(writer, _unfinished(writer))
-    run_id = _begin_run(writer, facts, now=now)
-    rows = (_row(run_id, score) for score in population)
-    users = _insert(writer, _INSERT_SCORES, rows, run_id=run_id)
+    writer = _writer(database)
+    _remove(database, _unfinished(writer))
+    run_id = _begin_run(writer, facts, tenant=tenant, now=now)
+    groups = _Groups()
+    users = _insert(database, scores, (_row(run_id, score) for score in groups.counting(population)))
     if users == 0:
         raise BadInput(
             f"nobody to score at the cutoff {facts.cutoff:%Y-%m-%d}: the population is empty; the current run stays. "
             "Check the cutoff and the look-back."
         )
-    others = _insert(writer, _INSERT_OUTSIDE, ((run_id, _user_id(user)) for user in elsewhere), run_id=run_id)
+    others = _insert(database, outside, ((run_id, _user_id(user), str(why)) for user, why in elsewhere.items()))
     confirm()
-    _publish(writer, run_id, users=users, others=others)
-    _remove(writer, _outdated(writer, keep_runs=keep_runs))
-    _forget_outside(writer)
+    counted = {"complete": 1, "users": users, "outside": others, "summary": groups.to_json()}
+    with writer.begin() as connection:
+        connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(counted))
+        _point_to(connection, run_id, tenant=tenant)
+    _remove(database, _outdated(writer, tenant=tenant, keep_runs=keep_runs))
+    _forget_outside(database)
     return run_id
 
 
-def show_again(writer: Engine, *, model_version: str) -> int | None:
+def show_again(database: Database, *, tenant: str, model_version: str) -> int | None:
     """The id of the newest complete run of a model's version, which is the current one when this returns.
 
     None, and nothing is changed, when no run of that version is kept. The caller holds the write lock.
     """
-    newest = sa.select(sa.func.max(runs.c.run_id)).where(runs.c.complete == 1, runs.c.model_version == model_version)
-    with writer.begin() as connection:
+    newest = sa.select(sa.func.max(runs.c.run_id)).where(
+        runs.c.complete == 1, runs.c.model_version == model_version, runs.c.tenant == tenant
+    )
+    with _writer(database).begin() as connection:
         run_id = connection.execute(newest).scalar()
         if run_id is not None:
-            _point_to(connection, run_id)
+            _point_to(connection, run_id, tenant=tenant)
     return run_id
 
 
-def _begin_run(writer: Engine, facts: RunFacts, *, now: datetime) -> int:
+def _writer(database: Database) -> Engine:
+    return database.engine.execution_options(writes=True)
+
+
+def _begin_run(writer: Engine, facts: RunFacts, *, tenant: str, now: datetime) -> int:
+    current = sa.select(current_run.c.run_id).where(current_run.c.tenant == tenant).scalar_subquery()
     values = {
         "scored_at": to_microseconds(now),
         "cutoff": to_microseconds(facts.cutoff),
@@ -80,26 +91,22 @@ def _begin_run(writer: Engine, facts: RunFacts, *, now: datetime) -> int:
         "definition_id": facts.definition_id,
         "model": orjson.dumps(facts.model).decode(),
         "fifths": None if facts.fifths is None else orjson.dumps(facts.fifths.to_json()).decode(),
+        "language": facts.language,
+        "tenant": tenant,
+        "previous_run_id": current,
     }
     with writer.begin() as connection:
         return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.run_id)).scalar_one())
 
 
-def _insert(writer: Engine, statement: str, rows: Iterator[Row], *, run_id: int) -> int:
+def _insert(database: Database, table: sa.Table, rows: Iterator[Row]) -> int:
     """How many rows were written; each chunk is a transaction, so that memory, log and readers' waits stay small."""
     count = 0
     while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
-        with writer.begin() as connection:
-            _execute_many(connection, statement, chunk, run_id=run_id)
+        with _writer(database).begin() as connection:
+            database.insert(connection, table, chunk)
         count += len(chunk)
     return count
-
-
-def _execute_many(connection: Connection, statement: str, chunk: list[Row], *, run_id: int) -> None:
-    try:
-        connection.exec_driver_sql(statement, chunk)
-    except sa.exc.IntegrityError as error:
-        raise BadInput(f"run {run_id} names a user twice ({error.orig}); expected one score a user.") from error
 
 
 def _row(run_id: int, score: Score) -> Row:
@@ -109,20 +116,35 @@ def _row(run_id: int, score: Score) -> Row:
             f"the score of {score.user_id!r}: probability {score.churn_probability}, percentile {score.percentile}, "
             f"tier {score.risk_tier!r}; expected 0 to 1, 0 to 100, and one of {', '.join(TIERS)}."
         )
-    reasons = [{"code": r.code, "sentence": r.sentence, "contribution": _finite(r.contribution)} for r in score.reasons]
     return (
         run_id,
         _user_id(score.user_id),
         float(score.churn_probability),
         float(score.percentile),
         score.risk_tier,
-        orjson.dumps(reasons).decode(),
+        _json([_reason(reason, reason.sentence) for reason in score.reasons]),
+        _json([_reason(reason, reason.sentence_zh) for reason in score.reasons]),
+        _json([{**_reason(change, change.sentence), "before": change.before} for change in score.changes]),
+        _json([{**_reason(change, change.sentence_zh), "before": change.before_zh} for change in score.changes]),
+        None if score.value_at_risk is None else _finite(score.value_at_risk, what="a value at risk"),
+        score.lifecycle_stage,
+        score.segment,
+        None if score.contactable is None else int(score.contactable),
     )
 
 
-def _finite(number: float) -> float:
+def _reason(reason: Reason | Change, sentence: str) -> dict[str, object]:
+    contribution = _finite(reason.contribution, what="what a reason contributes")
+    return {"code": reason.code, "sentence": sentence, "contribution": contribution}
+
+
+def _json(document: Sequence[dict[str, object]]) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _finite(number: float, *, what: str) -> float:
     if not math.isfinite(number):
-        raise BadInput(f"a reason contributes {number}; expected a finite number of log-odds.")
+        raise BadInput(f"{what} is {number}; expected a finite number.")
     return round(float(number), 6)
 
 
@@ -133,20 +155,50 @@ def _user_id(user_id: str) -> str:
         raise BadInput(
             f"the user id {user_id!r} cannot be written as UTF-8; the event log should not hold it."
         ) from None
+    if "\0" in user_id:
+        raise BadInput(f"the user id {user_id!r} holds a NUL character; the event log should not hold it.")
     return user_id
 
 
-def _publish(writer: Engine, run_id: int, *, users: int, others: int) -> None:
-    with writer.begin() as connection:
-        connection.execute(
-            sa.update(runs).where(runs.c.run_id == run_id).values(complete=1, users=users, outside=others)
-        )
-        _point_to(connection, run_id)
+@dataclass(slots=True)
+class _Counted:
+    users: int = 0
+    probability: float = 0.0
+    value: float | None = None
 
 
-def _point_to(connection: Connection, run_id: int) -> None:
-    connection.execute(sa.delete(current_run))
-    connection.execute(sa.insert(current_run).values(place=1, run_id=run_id))
+class _Groups:
+    """Counts users by tier, stage and segment while they pass."""
+
+    def __init__(self) -> None:
+        self._counted: defaultdict[tuple[str, str], _Counted] = defaultdict(_Counted)
+
+    def counting(self, population: Iterable[Score]) -> Iterator[Score]:
+        for score in population:
+            yield score  # first: what is no score is refused before it is counted
+            for by in _GROUPED_BY:
+                name = getattr(score, by)
+                if name is not None:
+                    self._add(self._counted[by, name], score)
+
+    def to_json(self) -> str:
+        groups = [
+            Group(by, name, each.users, each.probability / each.users, each.value)  # type: ignore[arg-type] # one of the three
+            for (by, name), each in sorted(self._counted.items())
+        ]
+        return orjson.dumps([asdict(group) for group in groups]).decode()
+
+    @staticmethod
+    def _add(counted: _Counted, score: Score) -> None:
+        counted.users += 1
+        counted.probability += score.churn_probability
+        if score.value_at_risk is not None:
+            counted.value = (counted.value or 0.0) + score.value_at_risk
+
+
+def _point_to(connection: Connection, run_id: int, *, tenant: str) -> None:
+    connection.execute(sa.delete(current_run).where(current_run.c.tenant == tenant))
+    connection.execute(sa.insert(current_run).values(tenant=tenant, run_id=run_id))
 
 
 def _unfinished(writer: Engine) -> list[int]:
@@ -154,32 +206,32 @@ def _unfinished(writer: Engine) -> list[int]:
         return list(connection.execute(sa.select(runs.c.run_id).where(runs.c.complete == 0)).scalars())
 
 
-def _outdated(writer: Engine, *, keep_runs: int) -> list[int]:
-    newest_first = sa.select(runs.c.run_id).where(runs.c.complete == 1).order_by(runs.c.run_id.desc())
+def _outdated(writer: Engine, *, tenant: str, keep_runs: int) -> list[int]:
+    """The oldest runs of the tenant beyond those to be kept; never the current one, which may be an old one again."""
+    current = sa.select(current_run.c.run_id)
+    newest_first = (
+        sa.select(runs.c.run_id)
+        .where(runs.c.complete == 1, runs.c.tenant == tenant, runs.c.run_id.not_in(current))
+        .order_by(runs.c.run_id.desc())
+    )
     with writer.connect() as connection:
-        return list(connection.execute(newest_first).scalars())[max(keep_runs, 1) :]
+        return list(connection.execute(newest_first).scalars())[max(keep_runs, 1) - 1 :]
 
 
-def _remove(writer: Engine, run_ids: list[int]) -> None:
+def _remove(database: Database, run_ids: list[int]) -> None:
+    writer = _writer(database)
     for run_id in run_ids:
         with writer.begin() as connection:  # first: no page of a run half removed is ever served
             connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(complete=0))
-        _delete_rows(writer, scores, sa.and_(scores.c.run_id == run_id))
-        _delete_rows(writer, outside, sa.and_(outside.c.run_id == run_id))
+        database.delete(scores.c.run_id == run_id, table=scores)
+        database.delete(outside.c.run_id == run_id, table=outside)
         with writer.begin() as connection:
             connection.execute(sa.delete(runs).where(runs.c.run_id == run_id))
 
 
-def _forget_outside(writer: Engine) -> None:
+def _forget_outside(database: Database) -> None:
     """Only the newest run of each version can come to answer for users outside it; older lists would be waste."""
-    newest = sa.select(sa.func.max(runs.c.run_id)).where(runs.c.complete == 1).group_by(runs.c.model_version)
-    _delete_rows(writer, outside, outside.c.run_id.not_in(newest))
-
-
-def _delete_rows(writer: Engine, table: sa.Table, condition: sa.ColumnElement[bool]) -> None:
-    some = sa.select(table.c.run_id, table.c.user_id).where(condition).limit(CHUNK_ROWS)
-    statement = sa.delete(table).where(sa.tuple_(table.c.run_id, table.c.user_id).in_(some))
-    removed = CHUNK_ROWS
-    while removed == CHUNK_ROWS:
-        with writer.begin() as connection:
-            removed = connection.execute(statement).rowcount
+    newest = (
+        sa.select(sa.func.max(runs.c.run_id)).where(runs.c.complete == 1).group_by(runs.c.tenant, runs.c.model_version)
+    )
+    database.delete(outside.c.run_id.not_in(newest), table=outside)

@@ -14,6 +14,7 @@ from features.windows import Interval, days, utc
 from serving.app import create_app
 from serving.settings import ServiceSettings
 from serving.store import RunFacts, Score, ScoreStore
+from tests.postgres import PostgresServer, running_postgres
 
 CUTOFF = utc("2026-06-01")
 NOW = utc("2026-06-01T02:00:00Z")
@@ -38,12 +39,13 @@ MODEL_FACTS = {
 class Reason:
     code: str
     sentence: str
+    sentence_zh: str
     contribution: float
 
 
 REASONS = (
-    Reason("recency.days_since_last_event", "last seen 24 days ago", 0.81),
-    Reason("spend.spend_28d", "spent 3 € in the last 28 days", 0.2),
+    Reason("recency.days_since_last_event", "last seen 24 days ago", "24 天前最后一次活动", 0.81),
+    Reason("spend.spend_28d", "spent 3 € in the last 28 days", "最近 28 天消费 3 €", 0.2),
 )
 CAST = {"ada": (0.9, "high"), "bert": (0.6, "medium"), "chen": (0.3, "low"), "dalia": (0.1, "low")}
 
@@ -68,8 +70,17 @@ def cast() -> list[Score]:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A store that is not there yet: in SQLite, or in the database that the test is marked for."""
+    if getattr(request, "param", "sqlite") == "postgresql":
+        return request.getfixturevalue("postgres_server").new_database()
     return f"sqlite:///{tmp_path / 'store.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with running_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
 
 
 @pytest.fixture

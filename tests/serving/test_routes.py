@@ -57,7 +57,7 @@ def test_a_missing_user_is_unknown_or_outside_the_population(client: Any) -> Non
 ODD_IDS = [
     "a/b", "/", "//", "at-risk", "x/score", "score", "émile", "😀", "a b", "100%", "a%2Fb", "?x=1", "#", "ada\n",
     "\n/score", "'; DROP TABLE scores; --", "<script>alert(1)</script>", "../../etc/passwd", ".", "..", "\\",
-    "x" * 1024, "nul\x00in",
+    "x" * 1024,
 ]  # fmt: skip
 
 

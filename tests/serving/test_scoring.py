@@ -114,11 +114,13 @@ def test_reasons_speak_chinese_where_the_features_do(log: EventLog, bundle: Bund
     )
     chinese = replace(bundle, features=FeatureSet(translated))
     scored = score_population(log, chinese, cutoff=CUTOFF, model_version="3", language="zh")
-    sentences = [
-        reason.sentence for reasons in scored.reasons for reason in reasons if reason.code.startswith("recency")
-    ]
-    assert sentences
-    assert all(sentence.startswith("数值 ") for sentence in sentences)
+    reasons = [reason for reasons in scored.reasons for reason in reasons]
+    recency = [reason for reason in reasons if reason.code.startswith("recency")]
+    others = [reason for reason in reasons if not reason.code.startswith("recency")]
+    assert recency
+    assert all(reason.sentence_zh.startswith("数值 ") for reason in recency)
+    assert all(reason.sentence_zh == reason.sentence for reason in others)
+    assert any("数值 " in text for text in scored.to_table()["reasons"].to_pylist())
 
 
 def test_who_has_fallen_silent_is_more_at_risk_and_in_the_high_tier(scored: ScoredPopulation) -> None:

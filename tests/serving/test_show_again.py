@@ -13,7 +13,6 @@ import pytest
 from features.errors import Busy
 from features.windows import Interval, days, utc
 from serving.store import Absence, RunFacts, Score, ScoreStore
-from serving.store.write_lock import write_lock
 from tests.live import Live, live
 
 MakeScore = Callable[..., Score]
@@ -52,8 +51,8 @@ def test_the_next_run_takes_the_place_of_one_that_is_served_again(
     assert two.score("ada").churn_probability == 0.4  # type: ignore[union-attr] # as above
 
 
-def test_a_run_is_not_shown_while_another_is_written(two: ScoreStore, url: str) -> None:
-    with write_lock(Path(url.removeprefix("sqlite:///"))), pytest.raises(Busy, match="another process is writing"):
+def test_a_run_is_not_shown_while_another_is_written(two: ScoreStore) -> None:
+    with two.database.write_lock(), pytest.raises(Busy, match="another process is writing"):
         two.show_again("3")
 
 

@@ -1,6 +1,5 @@
-"""The schema: forward and back with data in it, and never past what the code knows."""
+"""The schema: forward and back with data in it, and never past what the code knows, on both databases."""
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -8,58 +7,72 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.dialects import postgresql
 
 from features.errors import Damaged, UserError
 from features.windows import utc
-from serving.store import ScoreStore, StoredScore, schema
+from serving.store import RunFacts, Score, ScoreStore, StoredScore, schema
+from serving.store.database import open_database
 from serving.store.tables import metadata
+from tests.postgres import BOTH
 
 MIGRATIONS = Path(schema.__file__).parent / "migrations"
-
-
-@pytest.mark.usefixtures("store")
-def test_the_migrations_lead_to_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    engine = schema.open_engine(tmp_path / "store.db")
-    with engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
-    engine.dispose()
-    assert differences == []
+NOW = utc("2026-06-02")
 
 
 def test_the_newest_migration_is_the_one_that_the_code_knows() -> None:
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == schema.HEAD
 
 
-def test_scores_survive_a_step_back_and_forward_again(store: ScoreStore, url: str, tmp_path: Path) -> None:
-    store.create_key("crm", ["scores:read"], now=utc("2026-06-01"))
-    store.close()
-    engine = schema.open_engine(tmp_path / "store.db")
-    schema.migrate(engine, to="0001")
-    assert set(sa.inspect(engine).get_table_names()) == {"alembic_version", "current_run", "outside", "runs", "scores"}
-    engine.dispose()
+@BOTH
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(store: ScoreStore) -> None:
+    with store.database.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+@BOTH
+def test_scores_survive_every_step_back_and_forward_again(store: ScoreStore, url: str) -> None:
+    steps = [script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()]
+    for revision in steps[1:]:
+        schema.migrate(store.database, to=revision)
+        with store.database.engine.connect() as connection:
+            assert connection.exec_driver_sql("SELECT count(*) FROM scores").scalar_one() == 4
+    schema.migrate(store.database)
     again = ScoreStore.open(url)
-    assert isinstance(again.score("ada"), StoredScore)
-    assert again.list_keys() == []
+    found = again.score("ada")
+    assert isinstance(found, StoredScore)
+    assert (found.churn_probability, found.before) == (0.9, None)
+    assert '"sentence":"last seen 24 days ago"' in found.reasons
     again.close()
 
 
-def test_going_all_the_way_back_leaves_no_table(store: ScoreStore, tmp_path: Path) -> None:
-    store.close()
-    engine = schema.open_engine(tmp_path / "store.db")
-    schema.migrate(engine, to="base")
-    assert sa.inspect(engine).get_table_names() == ["alembic_version"]
-    schema.migrate(engine)
-    assert "scores" in sa.inspect(engine).get_table_names()
-    engine.dispose()
+@BOTH
+def test_a_step_back_takes_the_runs_and_keys_of_named_tenants_with_it(
+    store: ScoreStore, facts: RunFacts, cast: list[Score]
+) -> None:
+    brand = store.of("brand")
+    brand.write_run(facts, cast, now=NOW)
+    brand.create_key("theirs", ["scores:read"], now=NOW)
+    store.create_key("ours", ["scores:read"], now=NOW)
+    schema.migrate(store.database, to="0003")
+    schema.migrate(store.database)
+    assert [key.name for key in store.list_keys()] == ["ours"]
+    assert brand.current_run() is None
+    assert store.current_run() is not None
 
 
-def test_a_store_of_a_newer_version_is_refused_with_advice(store: ScoreStore, url: str, tmp_path: Path) -> None:
-    store.close()
-    connection = sqlite3.connect(tmp_path / "store.db")
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.commit()
-    connection.close()
+@BOTH
+def test_going_all_the_way_back_leaves_no_table(store: ScoreStore) -> None:
+    schema.migrate(store.database, to="base")
+    assert sa.inspect(store.database.engine).get_table_names() == ["alembic_version"]
+    schema.migrate(store.database)
+    assert "scores" in sa.inspect(store.database.engine).get_table_names()
+
+
+@BOTH
+def test_a_store_of_a_newer_version_is_refused_with_advice(store: ScoreStore, url: str) -> None:
+    with store.database.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(UserError, match="newer version"):
         ScoreStore.open(url)
 
@@ -70,8 +83,13 @@ def test_a_file_that_is_no_database_is_called_damaged(url: str, tmp_path: Path) 
         ScoreStore.open(url)
 
 
-def test_the_schema_can_be_written_for_postgresql() -> None:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it untyped
-    texts = [str(sa.schema.CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
-    assert any("run_id SERIAL" in text for text in texts)
-    assert any("BIGINT" in text for text in texts)
+def test_a_server_that_does_not_answer_is_named_without_its_password() -> None:
+    with pytest.raises(UserError, match=r"127\.0\.0\.1.*does not answer") as told:
+        ScoreStore.open("postgresql://holdfast:secret@127.0.0.1:9/holdfast")
+    assert "secret" not in str(told.value)
+
+
+def test_the_schema_revision_of_nothing_is_none(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'none' / 'store.db'}")
+    assert database.schema_revision() is None
+    assert not (tmp_path / "none").exists()

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+USER_ID = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")  # ordered by code points everywhere
+
 revision = "0001"
 down_revision = None
 
@@ -37,7 +39,7 @@ def upgrade() -> None:
     op.create_table(
         "scores",
         sa.Column("run_id", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("user_id", USER_ID, nullable=False),
         sa.Column("churn_probability", sa.Float(53), nullable=False),
         sa.Column("percentile", sa.Float(53), nullable=False),
         sa.Column("risk_tier", sa.String(10), nullable=False),
@@ -52,7 +54,7 @@ def upgrade() -> None:
     op.create_table(
         "outside",
         sa.Column("run_id", sa.Integer, autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("user_id", USER_ID, nullable=False),
         sa.PrimaryKeyConstraint("run_id", "user_id", name="pk_outside"),
         sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], name="fk_outside_run_id"),
         sqlite_with_rowid=False,

@@ -1,0 +1,164 @@
+"""The store in one SQLite file: written through, read without waiting for the writer."""
+
+import fcntl
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from features.errors import BadInput, Busy, Damaged, UserError
+from serving.store.database import Row
+
+BUSY_TIMEOUT_MS = 10_000
+ROWS_REMOVED_AT_ONCE = 20_000
+
+
+class Sqlite:
+    """A file; WAL and `synchronous=FULL`, because NORMAL was seen to lose acknowledged rows at power loss."""
+
+    near = True
+
+    def __init__(self, url: sa.URL) -> None:
+        self.path = Path(str(url.database))
+        self.name = str(self.path)
+        self._threads = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self.engine = sa.create_engine(sa.URL.create("sqlite", database=self.name))
+        sa.event.listen(self.engine, "connect", _settings)
+        sa.event.listen(self.engine, "begin", _begin)
+
+    def prepare(self) -> None:
+        """Make the folder of the file."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def ask(self, query: str, **wanted: object) -> list[Row]:
+        """The rows of a query, on this thread's own connection, which cannot write."""
+        return self._connection.execute(query, wanted).fetchall()
+
+    @contextmanager
+    def at_one_moment(self) -> Iterator[None]:
+        """What this thread asks inside is answered as of one moment."""
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            connection.execute("COMMIT")
+
+    def listed(self, texts: Sequence[str]) -> object:
+        """The texts as one value that `each_of` unfolds."""
+        return orjson.dumps(texts).decode()
+
+    def each_of(self, name: str) -> str:
+        """A FROM item with the columns `place` (from 0) and `text`, from a value of `listed`."""
+        return f"(SELECT key AS place, value AS text FROM json_each(:{name}))"  # noqa: S608 - the name is one of ours
+
+    def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
+        """Add rows in the order of the table's columns; raises `BadInput` for a key that is there already."""
+        names, places = ", ".join(table.columns.keys()), ", ".join("?" for _ in table.columns)
+        try:
+            connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({places})", list(rows))  # noqa: S608
+        except sa.exc.IntegrityError as error:
+            raise BadInput(f"{table.name} would hold a key twice ({error.orig}).") from error
+
+    def delete(self, condition: sa.ColumnElement[bool], *, table: sa.Table) -> None:
+        """Remove rows in pieces, so that the log of writes stays small and others get a turn."""
+        keys = table.primary_key.columns
+        some = sa.select(*keys).where(condition).limit(ROWS_REMOVED_AT_ONCE)
+        statement = sa.delete(table).where(sa.tuple_(*keys).in_(some))
+        removed = ROWS_REMOVED_AT_ONCE
+        while removed == ROWS_REMOVED_AT_ONCE:
+            with self.engine.execution_options(writes=True).begin() as connection:
+                removed = connection.execute(statement).rowcount
+
+    @contextmanager
+    def write_lock(self) -> Iterator[None]:
+        """A lock on a file beside the database, which the system frees when its holder dies."""
+        with self.path.with_name(self.path.name + ".writing").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy(
+                    f"another process is writing scores to {self.name}; wait until it has finished, then try again."
+                ) from None
+            yield
+
+    def schema_lock(self, connection: Connection) -> None:
+        """Nothing to do: a writing transaction is alone from its beginning."""
+
+    def schema_revision(self) -> str | None:
+        """The schema's version, without a lock; None before there is one."""
+        if not self.path.exists():
+            return None
+        try:
+            row = self._connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error):
+                return None
+            raise
+        return None if row is None else str(row[0])
+
+    def trouble(self, complaint: str) -> UserError | None:
+        """What the database complains of, as an error that says what to do; None for an unknown complaint."""
+        meanings = {
+            ("full", "disk i/o", "no space left"): UserError(
+                f"there is no room on the disk of {self.name} (or it fails); what was stored before is as it was. Free "
+                "some space, then run it again: a million scores take about a gigabyte, twice that while written."
+            ),
+            ("locked", "busy"): Busy(f"another process has been writing to {self.name} for ten seconds; try again."),
+            (
+                "readonly",
+                "unable to open",
+                "permission denied",
+                "not a directory",
+                "is a directory",
+                "file exists",
+            ): UserError(
+                f"{self.name} cannot be opened for writing ({complaint}); check the path and its rights, "
+                "or [store] url."
+            ),
+            ("malformed", "not a database"): Damaged(
+                f"{self.name} is not a readable SQLite database ({complaint}); restore it, "
+                "or point [store] url elsewhere."
+            ),
+        }
+        found = (error for signs, error in meanings.items() if any(sign in complaint.lower() for sign in signs))
+        return next(found, None)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        while self._opened:
+            self._opened.pop().close()
+        self._threads = threading.local()
+        self.engine.dispose()
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        """This thread's own connection; plain, because SQLAlchemy costs more than the lookup."""
+        found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if found is None:
+            wait = BUSY_TIMEOUT_MS / 1000
+            found = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=wait)
+            found.execute("PRAGMA query_only = ON")
+            found.execute("PRAGMA mmap_size = 1073741824")  # page reads without a copy; only address space is taken
+            self._threads.connection = found
+            self._opened.append(found)
+        return found
+
+
+def _settings(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, so that DDL is transactional too
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
