@@ -1,6 +1,6 @@
-"""Files into the event log: read, check, quarantine what breaks the contract, append the rest as one commit."""
+"""Files and tables into the event log: read, check, quarantine what breaks the contract, append the rest at once."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,14 +12,17 @@ import pyarrow.compute as pc
 
 from features.commit import room_on_disk
 from features.events import Batch, RawRows, validate
-from features.log import EventLog
+from features.log import Appended, EventLog
 from features.quarantine import Quarantine
+from features.sources import frames
 from features.sources.ahead import ahead
 from features.sources.files import SourceFile, find
+from features.sources.frames import SourceTable
 from features.sources.mapping import Mapping
 from features.sources.tabular import read, rows_about
 
 Progress = Callable[[str, int], None]  # the file being read, all rows read so far
+THE_CONTRACT = Mapping()  # columns by the names that we have for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +61,31 @@ def ingest(
     with room_on_disk(quarantine), Quarantine(quarantine, now=now) as refused:
         tables = (_tables(file, mapping, counted, refused, now=now, stdin=stdin) for file in files)
         appended = log.append_all(tables, source=", ".join(file.name for file in files[:5]))
-    return Ingested(
-        read=counted.read,
-        accepted=appended.accepted,
-        duplicates=appended.duplicates,
-        quarantined=refused.rows,
-        reasons=dict(sorted(refused.reasons.items(), key=lambda reason: (-reason[1], reason[0]))),
-        quarantine_file=refused.path,
-        start=counted.start,
-        end=counted.end,
-        version=appended.version,
-    )
+    return counted.ingested(refused, appended)
+
+
+def ingest_table(
+    log: EventLog,
+    frame: object,
+    *,
+    mapping: Mapping = THE_CONTRACT,
+    quarantine: Path,
+    now: datetime,
+    name: str = "the table",
+    on_progress: Progress | None = None,
+) -> Ingested:
+    """Add the events of a DataFrame (pandas, Polars) or an Arrow table to the log, checked as those of files are.
+
+    A named index of pandas is a column like any other. The table is one source: twins in it are two events, and the
+    same table added twice counts once. `name` is what it is called in the quarantine and in the log's history.
+    """
+    table = SourceTable.of(frame, name=name)
+    log.make_room(table.rows.num_rows)
+    counted = _Counted(on_progress)
+    with room_on_disk(quarantine), Quarantine(quarantine, now=now) as refused:
+        batches = _kept(_checked(frames.read(table, mapping), mapping, now=now), counted, refused, name=name)
+        appended = log.append(batches, source=name)
+    return counted.ingested(refused, appended)
 
 
 class _Counted:
@@ -90,6 +107,19 @@ class _Counted:
         if self._on_progress is not None:
             self._on_progress(file, self.read)
 
+    def ingested(self, refused: Quarantine, appended: Appended) -> Ingested:
+        return Ingested(
+            read=self.read,
+            accepted=appended.accepted,
+            duplicates=appended.duplicates,
+            quarantined=refused.rows,
+            reasons=dict(sorted(refused.reasons.items(), key=lambda reason: (-reason[1], reason[0]))),
+            quarantine_file=refused.path,
+            start=self.start,
+            end=self.end,
+            version=appended.version,
+        )
+
 
 def _tables(
     file: SourceFile, mapping: Mapping, counted: _Counted, refused: Quarantine, *, now: datetime, stdin: BinaryIO | None
@@ -97,9 +127,14 @@ def _tables(
     pieces = read(file, mapping, stdin=stdin)
     may_wait = file.path is None  # a thread that waits for input cannot be stopped
     checked = _checked(pieces if may_wait else ahead(pieces), mapping, now=now)
-    for batch in checked if may_wait else ahead(checked):  # one is read while one is checked and one spilled
+    batches = checked if may_wait else ahead(checked)  # one is read while one is checked and one spilled
+    yield from _kept(batches, counted, refused, name=file.name)
+
+
+def _kept(batches: Iterable[Batch], counted: _Counted, refused: Quarantine, *, name: str) -> Iterator[pa.Table]:
+    for batch in batches:
         refused.add(batch.rejected)
-        counted.add(batch, file.name)
+        counted.add(batch, name)
         yield batch.coded
 
 

@@ -5,7 +5,7 @@ from holdfast.check_steps import Checked
 from holdfast.output import table
 
 
-def checked_text(done: Checked) -> str:
+def checked_text(done: Checked, *, onward: str = " Next: holdfast train") -> str:
     """The remarks, what the cutoffs hold, the leakage checks, and what follows."""
     ready = done.readiness
     lines = [
@@ -28,7 +28,7 @@ def checked_text(done: Checked) -> str:
         lines += ["", table(rows, header=header, right=[1, 2, 3, 4])]
     if done.leaks.checks:
         lines += ["", *done.leaks.says()]
-    return "\n".join([*lines, "", _last(done)])
+    return "\n".join([*lines, "", _last(done, onward)])
 
 
 def checked_document(done: Checked) -> dict[str, object]:
@@ -42,9 +42,9 @@ def checked_document(done: Checked) -> dict[str, object]:
     }
 
 
-def _last(done: Checked) -> str:
+def _last(done: Checked, onward: str) -> str:
     errors, leaks = len(done.readiness.errors), len(done.leaks.findings)
     if done.fit:
-        return "Nothing has to be mended first. Next: holdfast train"
+        return f"Nothing has to be mended first.{onward}"
     parts = [f"{errors} to mend"] * bool(errors) + [f"{leaks} leaking"] * bool(leaks)
     return f"{' and '.join(parts)}."

@@ -60,6 +60,14 @@ class Resolved:
     data_dir: Path
     source: Path | None  # the configuration file, if there is one
 
+    def with_values(self, values: Given) -> "Resolved":
+        """The same with these values in the place of what was said before; the data folder stays."""
+        settings = self.settings
+        for (section, key), value in values.items():
+            changed = dataclasses.replace(getattr(settings, section), **{key: value})
+            settings = dataclasses.replace(settings, **{section: changed})
+        return dataclasses.replace(self, settings=settings)
+
 
 def entries(*sections: str) -> Iterator[Entry]:
     """The settings of the sections; of all sections when none is named."""
@@ -101,6 +109,25 @@ def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, fil
     by_default = source is not None and ("data", "dir") not in merged
     here = source.parent if source and by_default else folder
     return Resolved(settings=settings, data_dir=(here / Path(settings.data.dir).expanduser()).absolute(), source=source)
+
+
+def given(tables: Mapping[str, object], *, said_by: str, folder: Path) -> dict[tuple[str, str], Value]:
+    """Settings as sections of plain values (texts, numbers, lists, spans as texts), each checked.
+
+    Raises `BadInput` for an unknown section or key and a value of the wrong type, naming who said it.
+    """
+    known = {section: {entry.key: entry for entry in entries(section)} for section in _sections()}
+    values: dict[tuple[str, str], Value] = {}
+    for section, table in tables.items():
+        if section not in known:
+            raise BadInput(f"{said_by}: unknown section [{section}].{_nearest(section, known)}")
+        if not isinstance(table, Mapping):
+            raise BadInput(f"{said_by}: {section} stands outside a section; expected [{section}] with keys below it.")
+        for key, value in table.items():
+            if key not in known[section]:
+                raise BadInput(f"{said_by}: unknown key {key!r} in [{section}].{_nearest(key, known[section])}")
+            values[section, key] = _typed(known[section][key], value, said_by=said_by, folder=folder)
+    return values
 
 
 def parse(entry: Entry, text: str) -> Value:
@@ -164,34 +191,23 @@ def _read(source: Path) -> dict[tuple[str, str], Value]:
         tables = tomllib.loads(source.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{source}: not valid TOML: {error}") from None
-    known = {section: {entry.key: entry for entry in entries(section)} for section in _sections()}
-    values: dict[tuple[str, str], Value] = {}
-    for section, table in tables.items():
-        if section not in known:
-            raise BadInput(f"{source}: unknown section [{section}].{_nearest(section, known)}")
-        if not isinstance(table, dict):
-            raise BadInput(f"{source}: {section} stands outside a section; expected [{section}] with keys below it.")
-        for key, value in table.items():
-            if key not in known[section]:
-                raise BadInput(f"{source}: unknown key {key!r} in [{section}].{_nearest(key, known[section])}")
-            values[section, key] = _typed(known[section][key], value, source=source)
-    return values
+    return given(tables, said_by=str(source), folder=source.parent)
 
 
-def _typed(entry: Entry, value: object, *, source: Path) -> Value:
-    """The value of the file as the setting's type."""
-    if entry.kind is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
+def _typed(entry: Entry, value: object, *, said_by: str, folder: Path) -> Value:
+    """A plain value, as TOML has them, as the setting's type; a path starts from the folder."""
+    if entry.kind is tuple and isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if entry.kind is timedelta and isinstance(value, str):
         return parse_span(value)
     if entry.kind is float and type(value) in {int, float} and math.isfinite(typing.cast("float", value)):
         return float(typing.cast("float", value))
     if isinstance(value, str) and value and entry.metavar in {"FILE", "FOLDER"}:
-        return str(source.parent / Path(value).expanduser())
+        return str(folder / Path(value).expanduser())
     if type(value) is entry.kind and entry.kind is not float:
         return typing.cast("Value", value)
     expected = _EXPECTED[entry.kind.__name__]
-    raise BadInput(f"{source}: {entry.key} in [{entry.section}] is {_json(value)}; expected {expected}.")
+    raise BadInput(f"{said_by}: {entry.key} in [{entry.section}] is {_json(value)}; expected {expected}.")
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[tuple[str, str], Value]:

@@ -2,23 +2,20 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from features import catalog
 from features.errors import BadInput, Busy
 from features.expressions import Clock
 from features.feature_set import FeatureSet
-from features.ingest import Ingested
-from features.ingest import ingest as ingest_files
-from features.kinds import PROFILE, is_reserved
+from features.kinds import is_reserved
 from features.lateness import Knowledge, knowledge
 from features.log import EventLog
 from features.plan import make_plan
-from features.sources.mapping import Mapping
 from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
@@ -39,17 +36,6 @@ if TYPE_CHECKING:
     from training.tracking import Recorded
 
 TIERS = ("high", "medium", "low")
-
-
-@dataclass(frozen=True, slots=True)
-class Compacted:
-    """What became of the log's files; `removed` are those that only old versions needed."""
-
-    files_before: int
-    files: int
-    removed: int
-    buckets: int
-    version: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,52 +73,26 @@ def registry(session: Session) -> "Registry":
     return Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion)
 
 
-def ingest(
-    session: Session, sources: Sequence[str], *, valid_from: str = "", stdin: BinaryIO | None = None
-) -> Ingested:
-    """Read files into the event log; raises `Busy` when another process does.
+def train(
+    session: Session, *, cutoff: datetime | None, promote: bool | None, features: FeatureSet | None = None
+) -> Trained:
+    """Learn, test, judge and record a model; raises `Busy` when another process does.
 
-    With `valid_from` they hold profiles, and it names the column that says from when on a row is true.
+    The features are by default those of the settings.
     """
-    with session.folder.alone("ingest", now=session.now), session.progress.stage("Reading events") as report:
-        return ingest_files(
-            EventLog.create(session.folder.events),
-            sources,
-            mapping=_profiles(session, valid_from) if valid_from else _mapping(session),
-            quarantine=session.folder.quarantine,
-            now=session.now,
-            on_progress=lambda _file, rows: report(rows, 0),
-            stdin=stdin,
-        )
-
-
-def compact(session: Session, *, keep: timedelta) -> Compacted:
-    """Rewrite the log in fewer files and remove what only versions older than `keep` need; raises `Busy` as above."""
-    with session.folder.alone("ingest", now=session.now):
-        log = EventLog.open(session.folder.events)
-        before = sum(map(len, log.files))
-        with session.progress.stage("Rewriting the log"):
-            log.compact()
-        with session.progress.stage("Removing what nobody reads"):
-            removed = log.vacuum(keep, session.now)
-    return Compacted(before, sum(map(len, log.files)), removed, log.buckets, log.version)
-
-
-def train(session: Session, *, cutoff: datetime | None, promote: bool | None) -> Trained:
-    """Learn, test, judge and record a model; raises `Busy` when another process does."""
     log = EventLog.open(session.folder.events)
     with session.folder.alone("training", now=session.now):
         with session.progress.stage("Summing up the log"):
             summary, meant = log.summary(), definition(session)
             check_definition(meant, summary)
-            features = feature_set(session, summary)
+            chosen = feature_set(session, summary) if features is None else features
         where = registry(session)  # a wrong name or address is refused now, not after the work
         what_is_known = known(session, log)
         from holdfast.check_steps import readiness  # noqa: PLC0415 it learns what is meant from this module
 
         ready = readiness(session, log, summary, meant, known=what_is_known, cutoff=cutoff)
         ready.check()
-        training = _learn(session, log, meant, features, known=what_is_known, ready=ready, cutoff=cutoff)
+        training = _learn(session, log, meant, chosen, known=what_is_known, ready=ready, cutoff=cutoff)
         from training.tracking import record  # noqa: PLC0415 matplotlib, not before it is needed
 
         with session.progress.stage("Recording the run, its pictures and the model in MLflow") as report:
@@ -280,35 +240,6 @@ def check_cutoff(cutoff: datetime, summary: LogSummary) -> None:
             f"the cutoff {iso(cutoff)} lies outside the log; expected a time after {iso(summary.start)} "
             f"and at most {iso(summary.end)}, the end of the log."
         )
-
-
-def _mapping(session: Session) -> Mapping:
-    said = session.settings.ingest
-    return Mapping(
-        user_id=said.user_id,
-        time=said.time,
-        event=said.event,
-        value=said.value,
-        event_id=said.event_id,
-        received_at=said.received_at,
-        event_constant=said.event_constant or None,
-        timezone=said.timezone or None,
-        time_format=said.time_format or None,
-        format=said.format or None,
-    )
-
-
-def _profiles(session: Session, valid_from: str) -> Mapping:
-    """How profiles are read: all columns but the user and the time are theirs."""
-    said = session.settings.ingest
-    return Mapping(
-        user_id=said.user_id,
-        time=valid_from,
-        event_constant=PROFILE,
-        timezone=said.timezone or None,
-        time_format=said.time_format or None,
-        format=said.format or None,
-    )
 
 
 def _learn(

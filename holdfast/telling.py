@@ -75,8 +75,8 @@ def trained_code(done: Trained) -> int:
     return int((refused or not done.training.verdict.may_be_promoted) and not done.promoted)
 
 
-def scored_text(done: Scored) -> str:
-    """Who was scored, as of when, and where the scores are."""
+def scored_text(done: Scored, *, onward: str = " Next: holdfast at-risk") -> str:
+    """Who was scored, as of when, and where the scores are; `onward` says what to do with a run of them."""
     facts = done.facts
     tiers = ", ".join(f"{users:,} {tier}" for tier, users in done.tiers.items())
     start, end = iso(facts.horizon.start)[:10], iso(facts.horizon.end)[:10]
@@ -86,7 +86,7 @@ def scored_text(done: Scored) -> str:
         f"Churn is looked for from {start} to {end}; on average {done.mean_churn_probability:.1%} will leave.",
     ]
     if done.run_id is not None:
-        lines.append(f"Run {done.run_id} is the one that is served. Next: holdfast at-risk")
+        lines.append(f"Run {done.run_id} is the one that is served.{onward}")
     if done.file is not None:
         lines.append(f"Wrote {done.file}.")
     return "\n".join(lines)

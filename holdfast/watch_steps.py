@@ -19,7 +19,7 @@ from features.log import EventLog
 from features.pool import OnProgress
 from features.summary import LogSummary
 from features.windows import days, iso
-from holdfast import remembered, steps
+from holdfast import log_steps, remembered, steps
 from holdfast.files import replacing
 from holdfast.output import to_json
 from holdfast.session import Session
@@ -112,7 +112,7 @@ def cycle(session: Session, sources: Sequence[str], *, retrain: Retrain, asked: 
     Without a champion there is nothing to score: then a model is trained first, unless that is never to be done.
     """
     check_webhook(asked.webhook)
-    ingested = steps.ingest(session, sources) if sources else None
+    ingested = log_steps.ingest(session, sources) if sources else None
     trained, trouble = None, ""
     first = steps.registry(session).champion_version() is None
     if first and retrain is not Retrain.NEVER:

@@ -42,6 +42,11 @@ class Recommendation:
     definition: ChurnDefinition | None
     reasons: tuple[str, ...]
 
+    def says(self) -> list[str]:
+        """The definition, and a line a reason."""
+        meant = self.definition.says() if self.definition else "No definition can be recommended."
+        return [meant, *(f"- {reason}" for reason in self.reasons)]
+
     def to_json(self) -> Json:
         """Plain JSON."""
         meant = self.definition

@@ -142,10 +142,9 @@ class Assistance:
     def says(self) -> str:
         """The report: plain text, lines of at most 110 characters, no trailing newline."""
         meant = self.recommendation.definition
-        best = f"{meant.says()}" if meant else "No definition can be recommended."
         sections = {
             "What was looked at": [f"{self.observed.says()}, {self.users:,} users."],
-            "Recommended": [best, *(f"- {reason}" for reason in self.recommendation.reasons)],
+            "Recommended": self.recommendation.says(),
             "Beware": [f"- {warned.sentence}" for warned in self.warnings],
             "How long users pause, in whole days": define_tables.gaps(self.gaps),
             f"Who comes back within {self.returns.within} days more": define_tables.returns(self.returns),

@@ -50,6 +50,33 @@ def rows_about(file: SourceFile) -> int:
         return 0  # who reads it will say what is wrong with it
 
 
+def raw_rows(
+    rows: pa.Table,
+    columns: dict[str, str],
+    mapping: Mapping,
+    *,
+    file: str,
+    unit: str,
+    numbers: IntArray,
+    broken: tuple[Rejection, ...] = (),
+) -> RawRows:
+    """Rows of a table with their columns named as in the contract, all others as properties."""
+    found = {canonical: column(rows, name) for canonical, name in columns.items()}
+    if mapping.event_constant is not None:
+        found["event"] = pa.array([mapping.event_constant]).take(pa.array(np.zeros(rows.num_rows, dtype=np.int64)))
+    others = {name: plain(column(rows, name)) for name in rows.column_names if name not in columns.values()}
+    return RawRows(
+        file=file,
+        unit=unit,
+        numbers=numbers,
+        columns=found,
+        properties=from_columns(others, rows=rows.num_rows),
+        originals=rows,
+        names=columns,
+        broken=broken,
+    )
+
+
 def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
     if file.path is None:
         raise BadInput("Parquet cannot be read from standard input, because its index is at its end; expected a file.")
@@ -60,7 +87,7 @@ def _read_parquet(file: SourceFile, mapping: Mapping) -> Iterator[RawRows]:
         with pq.ParquetFile(file.path, read_dictionary=texts) as parquet:
             row = 1
             for batch in _batches(parquet):
-                yield _raw(
+                yield raw_rows(
                     pa.Table.from_batches([batch]),
                     columns,
                     mapping,
@@ -116,7 +143,7 @@ def _csv_rows(
     rows = _parsed(block.only(whole), header, delimiter=block.delimiter, several_lines=several_lines)
     if rows.num_rows != np.count_nonzero(whole):
         raise BadInput(f"{name}: the quotes between lines {block.lines[0]} and {block.lines[-1]} do not pair up.")
-    return _raw(rows, columns, mapping, file=name, unit="line", numbers=block.lines[whole], broken=rejections)
+    return raw_rows(rows, columns, mapping, file=name, unit="line", numbers=block.lines[whole], broken=rejections)
 
 
 def _parsed(text: bytes, header: list[str], *, delimiter: str, several_lines: bool) -> pa.Table:
@@ -143,29 +170,3 @@ def _broken(block: Records, record: int, expected: int, *, name: str) -> Rejecti
     reason = "a quote is opened and not closed" if found == UNCLOSED else f"has {found} fields"
     place = f"{name} line {block.lines[record]}"
     return Rejection(place, "broken_line", f"{reason}; expected {expected} fields", as_text([block.record(record)]))
-
-
-def _raw(
-    rows: pa.Table,
-    columns: dict[str, str],
-    mapping: Mapping,
-    *,
-    file: str,
-    unit: str,
-    numbers: IntArray,
-    broken: tuple[Rejection, ...] = (),
-) -> RawRows:
-    found = {canonical: column(rows, name) for canonical, name in columns.items()}
-    if mapping.event_constant is not None:
-        found["event"] = pa.array([mapping.event_constant]).take(pa.array(np.zeros(rows.num_rows, dtype=np.int64)))
-    others = {name: plain(column(rows, name)) for name in rows.column_names if name not in columns.values()}
-    return RawRows(
-        file=file,
-        unit=unit,
-        numbers=numbers,
-        columns=found,
-        properties=from_columns(others, rows=rows.num_rows),
-        originals=rows,
-        names=columns,
-        broken=broken,
-    )

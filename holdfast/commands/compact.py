@@ -31,9 +31,9 @@ def command(session: Session, *, keep: str) -> None:
     if kept < days(1):
         raise BadInput(f"--keep is {keep}; expected at least 1d, so that nobody loses what he is reading.")
     with session.progress.stage("Loading the libraries"):
-        from holdfast import steps  # noqa: PLC0415 costs seconds, and progress should say so
+        from holdfast import log_steps  # noqa: PLC0415 costs seconds, and progress should say so
 
-    done = steps.compact(session, keep=kept)
+    done = log_steps.compact(session, keep=kept)
     session.emit(
         {
             "files_before": done.files_before,

@@ -37,10 +37,10 @@ def command(session: Session, *, sources: tuple[str, ...], profiles: bool, valid
     if valid_from is not None and not profiles:
         raise click.UsageError("--valid-from is for --profiles; the time of events is --time.")
     with session.progress.stage("Loading the libraries"):
-        from holdfast import steps, telling  # noqa: PLC0415 costs seconds, and progress should say so
+        from holdfast import log_steps, telling  # noqa: PLC0415 costs seconds, and progress should say so
 
     since = valid_from or "valid_from" if profiles else ""
-    done = steps.ingest(session, sources, valid_from=since, stdin=sys.stdin.buffer if "-" in sources else None)
+    done = log_steps.ingest(session, sources, valid_from=since, stdin=sys.stdin.buffer if "-" in sources else None)
     what = "profiles" if profiles else "events"
     session.emit(telling.ingested_document(done), text=telling.ingested_text(done, what=what))
     return NOTHING_KEPT if done.quarantined and not done.accepted + done.duplicates else 0
