@@ -209,6 +209,18 @@ class Train:
     leaves: int = setting(7, "leaves of a tree", metavar="NUMBER")
     learning_rate: float = setting(0.03, "how much a tree may say", metavar="NUMBER")
     rows_per_leaf: int = setting(200, "fewest rows in a leaf", metavar="NUMBER")
+    risk_rises_with: tuple[str, ...] = setting(
+        (),
+        "features, or patterns of their names, with which the risk may only rise",
+        example='["days_since_last_event"]',
+        metavar="FEATURE",
+    )
+    risk_falls_with: tuple[str, ...] = setting(
+        (),
+        "features, or patterns of their names, with which the risk may only fall",
+        example='["active_days_*"]',
+        metavar="FEATURE",
+    )
     tune_trials: int = setting(
         0, "search so many times for better settings of the trees; used only if they prove better", metavar="NUMBER"
     )

@@ -289,6 +289,8 @@ def train_settings(session: Session) -> "TrainSettings":
         leaves=said.leaves,
         learning_rate=said.learning_rate,
         rows_per_leaf=said.rows_per_leaf,
+        rising=said.risk_rises_with,
+        falling=said.risk_falls_with,
         tune_trials=said.tune_trials,
         tune_seconds=said.tune_seconds,
         risk_curve=said.risk_curve,

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from models.blend import Blend
 from models.calibration import choose_calibrator, fit_calibrator
 from models.columns import ColumnError, Matrix, matrix_of, names_of, refuse_infinite
+from models.ridge import Signs
 from models.splines import SplineFit, fit_splines
 
 Floats = NDArray[np.float64]
@@ -25,6 +26,7 @@ _ROWS_AND_COLUMNS = 2
 _ROWS_TO_BIN = 50_000  # the borders of 255 bins are no better for more rows, and finding them is a sort a feature
 _ROWS_PER_CATEGORY = 100  # LightGBM's own default: a group of categories is split off for no fewer
 _MOST_CATEGORIES = 1000
+_NAMES = ("booster_only", "categorical", "rising", "falling")  # the parameters that are names of features
 _LEAVES_AT_LEAST = 40  # so many leaves' worth of rows; little data get smaller leaves
 
 
@@ -48,7 +50,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
     regression on hinge splines; 1 is the booster alone, 0 the regression alone. Features named in `booster_only` (the
     season: a straight line through it overshoots) stay out of the regression. Features named in `categorical` hold
     codes 0, 1, 2 … of categories: the trees split them into groups, the regression gives each a height, and a code
-    that training did not see says nothing in the regression. Columns are matched by name.
+    that training did not see says nothing in the regression. The margin never falls as a feature named in `rising`
+    grows and all others stay, and never rises with one in `falling`. Columns are matched by name.
     Missing values (NaN) are welcome. The same data and `random_state` give the same bytes.
 
     >>> import pandas as pd
@@ -73,6 +76,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         linear_l2: float = 1000.0,
         booster_only: tuple[str, ...] = (),
         categorical: tuple[str, ...] = (),
+        rising: tuple[str, ...] = (),
+        falling: tuple[str, ...] = (),
         random_state: int = 0,
         n_threads: int = 1,
     ) -> None:
@@ -88,6 +93,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         self.linear_l2 = linear_l2
         self.booster_only = booster_only
         self.categorical = categorical
+        self.rising = rising
+        self.falling = falling
         self.random_state = random_state
         self.n_threads = n_threads
 
@@ -182,7 +189,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
     def from_json(cls, data: dict[str, Any], booster_texts: tuple[str, ...]) -> Self:
         """The model that `to_json` and the boosters' text described."""
         parameters = data["parameters"]
-        lists = {name: tuple(parameters[name]) for name in ("booster_only", "categorical")}
+        lists = {name: tuple(parameters[name]) for name in _NAMES if name in parameters}
         model = cls(**{**parameters, **lists})
         model.classes_ = np.array(data["classes"])
         model._remember_columns(data["features"], data["feature_count"])
@@ -233,7 +240,8 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         flat = np.zeros(matrix.shape[1], dtype=bool)
         flat[self._places("booster_only")] = True
         coded = tuple(self._places("categorical"))
-        return fit_splines(matrix, labels, l2=self.linear_l2, flat=flat, coded=coded)
+        along = self._directions()
+        return fit_splines(matrix, labels, l2=self.linear_l2, flat=flat, coded=coded, directions=along)
 
     def _check_codes(self, matrix: Matrix) -> None:
         for place in self._places("categorical"):
@@ -253,9 +261,22 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             raise ColumnError(f"{parameter} names {unknown}; expected names of features in X.")
         return [names.index(name) for name in named]
 
+    def _directions(self) -> Signs:
+        """Of every feature: 1 where the margin may only rise with it, -1 only fall, 0 either."""
+        both = sorted(set(self.rising) & set(self.falling))
+        coded = sorted({*self.rising, *self.falling} & set(self.categorical))
+        if both or coded:
+            why = f"{both} are in rising and in falling" if both else f"{coded} are categorical: codes have no order"
+            raise ColumnError(f"{why}; expected features in one of the two, none of them categorical.")
+        found = np.zeros(self.n_features_in_, dtype=np.int8)
+        found[self._places("rising")], found[self._places("falling")] = 1, -1
+        return found
+
     def _boost(self, matrix: Matrix, labels: Labels, *, later: tuple[Matrix, Labels] | None) -> tuple[str, ...]:
         shared = self._booster_parameters(len(matrix))
         coded = self._places("categorical")
+        if self.rising or self.falling:
+            shared["monotone_constraints"] = self._directions().tolist()
         rows = lightgbm.Dataset(matrix, labels, params=shared, categorical_feature=coded).construct()
         held_out = []
         if later is not None:

@@ -6,9 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from models.levels import Indicators, Levels
+from models.ramps import Ramp, pieces, ramp
+from models.ridge import Signs, even_margins, solve
 
 Floats = NDArray[np.float64]
 Matrix = NDArray[np.float64]
@@ -26,7 +27,8 @@ class Splines:
 
     A curve is flat outside `[low, high]`; inside, it has slope `slopes[:, 0]` in units of the span
     `high - low`, which changes by `slopes[:, j + 1]` at `knots[:, j]`. A missing value has a height of its own.
-    A feature whose numbers are codes of categories has `levels` instead of a curve.
+    A feature whose numbers are codes of categories has `levels` instead of a curve, one whose direction is prescribed
+    a `ramp`.
     Curves are centred: their mean over the training rows is 0.
     """
 
@@ -38,6 +40,7 @@ class Splines:
     missing: Floats  # k, height of a missing value
     centre: Floats  # k, what is subtracted so that the training mean is 0
     levels: Mapping[int, Levels] = field(default_factory=dict)  # by column
+    ramps: Mapping[int, Ramp] = field(default_factory=dict)  # by column
 
     def terms(self, matrix: Matrix) -> Matrix:
         """The height of every feature's curve, `[n, k]`, in log-odds.
@@ -52,6 +55,8 @@ class Splines:
         found = np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
         for column, levels in self.levels.items():
             found[:, column] = levels.of(matrix[:, column])
+        for column, directed in self.ramps.items():
+            found[:, column] = directed.of(matrix[:, column])
         return found
 
     def margin(self, matrix: Matrix) -> Floats:
@@ -62,14 +67,17 @@ class Splines:
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Plain JSON that `from_json` reads back to the bit."""
         levels = {str(column): levels.to_json() for column, levels in self.levels.items()}
-        return {"bias": self.bias, **{name: getattr(self, name).tolist() for name in _ARRAYS}, "levels": levels}
+        ramps = {str(column): directed.to_json() for column, directed in self.ramps.items()}
+        arrays = {name: getattr(self, name).tolist() for name in _ARRAYS}
+        return {"bias": self.bias, **arrays, "levels": levels, "ramps": ramps}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:  # Any: JSON
         """The curves that `to_json` wrote."""
         levels = {int(column): Levels.from_json(found) for column, found in data["levels"].items()}
+        ramps = {int(column): Ramp.from_json(found) for column, found in data.get("ramps", {}).items()}
         arrays = {name: np.array(data[name], float) for name in _ARRAYS}
-        return cls(bias=float(data["bias"]), levels=levels, **arrays)
+        return cls(bias=float(data["bias"]), levels=levels, ramps=ramps, **arrays)
 
 
 _ARRAYS = ("low", "high", "knots", "slopes", "missing", "centre")
@@ -90,10 +98,12 @@ def fit_splines(
     l2: float,
     flat: NDArray[np.bool_] | None = None,
     coded: tuple[int, ...] = (),
+    directions: Signs | None = None,
 ) -> SplineFit:
     """Curves fitted to labels 0 and 1 with ridge penalty `l2` on the standardised basis.
 
-    Features marked in `flat` keep a curve of 0; the columns `coded` hold codes of categories and get levels.
+    Features marked in `flat` keep a curve of 0; the columns `coded` hold codes of categories and get levels. Those with
+    a direction get curves that go no other way.
     Rejected when the solver ended somewhere worse than the constant: diverged fits are silent otherwise.
     """
     rows = np.unique(np.linspace(0, len(matrix) - 1, min(len(matrix), MOST_ROWS)).astype(np.int64))
@@ -103,22 +113,30 @@ def fit_splines(
     straight = np.zeros(matrix.shape[1], dtype=bool) if flat is None else flat.copy()
     indicators = Indicators.of(sample, [column for column in coded if not straight[column]])
     straight[list(coded)] = True
-    splines = _fitted(sample, outcome, l2=l2, flat=straight, indicators=indicators)
-    loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(_constant(outcome), outcome)
+    along = np.zeros(matrix.shape[1], dtype=np.int8) if directions is None else np.where(straight, 0, directions)
+    splines = _fitted(sample, outcome, l2=l2, flat=straight, indicators=indicators, directions=along)
+    loss, constant = _log_loss(splines.margin(sample), outcome), _log_loss(even_margins(outcome), outcome)
     if not loss <= constant:  # also when the loss is NaN
         return SplineFit(None, f"rejected: training log loss {loss:.4g}, a constant has {constant:.4g}")
     return SplineFit(splines, f"kept: training log loss {loss:.4g}, a constant has {constant:.4g}")
 
 
 def _fitted(
-    sample: Matrix, outcome: NDArray[np.int64], *, l2: float, flat: NDArray[np.bool_], indicators: Indicators
+    sample: Matrix,
+    outcome: NDArray[np.int64],
+    *,
+    l2: float,
+    flat: NDArray[np.bool_],
+    indicators: Indicators,
+    directions: Signs,
 ) -> Splines:
     """The curves and levels, their weights found together."""
     columns = np.empty((_PIECES * sample.shape[1] + indicators.width, len(sample)))  # by column: written in runs
-    basis = _Basis.written(sample, columns, flat=flat)
+    basis = _Basis.written(sample, columns, flat=flat, directions=directions)
     width = basis.width + indicators.width
     indicators.write(sample, columns[basis.width : width])
-    intercept, weights = _solve(columns[:width].T, outcome, l2=l2)
+    signs = np.concatenate([basis.signs, np.zeros(indicators.width, dtype=np.int8)])
+    intercept, weights = solve(columns[:width].T, outcome, l2=l2, signs=signs)
     curves = basis.splines(intercept, weights[: basis.width], sample)
     return replace(curves, levels=indicators.levels(weights[basis.width :]))
 
@@ -132,9 +150,10 @@ class _Basis:
     knots: Floats
     means: Floats  # k x 6
     scales: Floats  # k x 6; infinite for columns that never vary
+    directions: Signs  # k
 
     @classmethod
-    def written(cls, sample: Matrix, target: Matrix, *, flat: NDArray[np.bool_]) -> "_Basis":
+    def written(cls, sample: Matrix, target: Matrix, *, flat: NDArray[np.bool_], directions: Signs) -> "_Basis":
         """The basis; its columns that vary are the first `width` rows of the target, each with deviation 1.
 
         A missing value sits at the mean, which is 0.
@@ -142,7 +161,7 @@ class _Basis:
         edges = [_FLAT if flat[column] else _edges(sample[:, column]) for column in range(sample.shape[1])]
         low, high = np.array([edge[0] for edge in edges]), np.array([edge[1] for edge in edges])
         means, scales = np.zeros((len(edges), _PIECES)), np.full((len(edges), _PIECES), np.inf)
-        basis, start = cls(low, high, np.array([edge[2] for edge in edges]), means, scales), 0
+        basis, start = cls(low, high, np.array([edge[2] for edge in edges]), means, scales, directions), 0
         for column in np.flatnonzero(~flat).tolist():
             block = basis.block(sample[:, column], column)
             missing = block[-1] > 0
@@ -160,10 +179,22 @@ class _Basis:
         return basis
 
     def block(self, values: Floats, column: int) -> Matrix:
-        """One feature's basis columns, `[6, n]`; missing values stay NaN but in the indicator."""
+        """One feature's basis columns, `[6, n]`; missing values stay NaN but in the indicator.
+
+        They are the place and its hinges, or for a feature with a direction how much of each stretch lies below.
+        """
         low, span = self.low[column], self.high[column] - self.low[column]
         place = (np.clip(values, low, self.high[column]) - low) / (span if span > 0 else 1.0)
+        if self.directions[column]:
+            return np.vstack([pieces(place, self.knots[column]), np.isnan(values)])
         return np.vstack([place, np.maximum(place - self.knots[column][:, None], 0.0), np.isnan(values)])
+
+    @property
+    def signs(self) -> Signs:
+        """Of the weight of every basis column that varies: 1 not negative, -1 not positive, 0 either."""
+        signs = np.zeros(self.scales.shape, dtype=np.int8)
+        signs[:, :-1] = self.directions[:, None]
+        return np.asarray(signs[np.isfinite(self.scales)])
 
     @property
     def width(self) -> int:
@@ -176,10 +207,22 @@ class _Basis:
         raw[np.isfinite(self.scales)] = weights
         raw = raw / self.scales
         missing = (raw[:, :-1] * self.means[:, :-1]).sum(axis=1) + raw[:, -1]
+        ramps = {
+            column: ramp(
+                self.low[column],
+                self.high[column],
+                self.knots[column],
+                slopes=raw[column, :-1],
+                missing=missing[column],
+                sample=sample[:, column],
+            )
+            for column in np.flatnonzero(self.directions).tolist()
+        }
+        raw[self.directions != 0], missing[self.directions != 0] = 0.0, 0.0
         nothing = np.zeros(len(self.low))
         bare = Splines(0.0, self.low, self.high, self.knots, raw[:, :-1], missing, nothing)
         centre = bare.terms(sample).mean(axis=0)
-        return Splines(intercept, self.low, self.high, self.knots, raw[:, :-1], missing, centre)
+        return Splines(intercept, self.low, self.high, self.knots, raw[:, :-1], missing, centre, ramps=ramps)
 
 
 def _edges(values: Floats) -> tuple[float, float, Floats]:
@@ -206,43 +249,6 @@ def _edges(values: Floats) -> tuple[float, float, Floats]:
 def _inside(places: Floats, low: float, high: float) -> Floats:
     distinct = np.unique(places)
     return distinct[(distinct > low) & (distinct < high)]
-
-
-def _solve(basis: Matrix, outcome: NDArray[np.int64], *, l2: float) -> tuple[float, Floats]:
-    """The intercept and weights of the ridge logistic regression.
-
-    L-BFGS in coordinates in which the curvature at the constant is the same in all directions: a dozen steps instead
-    of a hundred, and a line search, so that no step goes uphill.
-    """
-    from scipy.linalg import solve_triangular  # noqa: PLC0415 - fitting only: loading a bundle stays quick
-    from scipy.optimize import minimize  # noqa: PLC0415 - fitting only
-
-    rows, width = basis.shape
-    rate, start = outcome.mean(), float(_constant(outcome)[0])
-    curvature = rate * (1 - rate)
-    root = np.linalg.cholesky(curvature * (basis.T @ basis) + l2 * np.eye(width))
-    step = 1 / np.sqrt(curvature * rows)
-
-    def unfold(place: Floats) -> tuple[float, Floats]:
-        return start + step * float(place[-1]), solve_triangular(root, place[:-1], lower=True, trans="T")
-
-    def objective(place: Floats) -> tuple[float, Floats]:
-        intercept, weights = unfold(place)
-        margins = basis @ weights + intercept
-        residual = expit(margins) - outcome
-        loss = np.logaddexp(0.0, margins).sum() - margins[outcome == 1].sum() + l2 / 2 * (weights @ weights)
-        slope = solve_triangular(root, basis.T @ residual + l2 * weights, lower=True)
-        return float(loss) / rows, np.append(slope, step * residual.sum()) / rows
-
-    found = minimize(
-        objective, np.zeros(width + 1), jac=True, method="L-BFGS-B", options={"ftol": 1e-9, "maxiter": 100}
-    )
-    return unfold(found.x)
-
-
-def _constant(outcome: NDArray[np.int64]) -> Floats:
-    rate = outcome.mean()
-    return np.full(len(outcome), np.log(rate / (1 - rate)))
 
 
 def _log_loss(margins: Floats, outcome: NDArray[np.int64]) -> float:

@@ -25,6 +25,7 @@ from training.fit import (
     check_outcomes,
     choose_calibration,
     choose_recipe,
+    directions_of,
     fit_model,
 )
 from training.level import Level, choose_level, cutoffs_of_year_ago, follow_at, read_year_ago
@@ -84,6 +85,7 @@ def examine(
     tell = on_progress or tell_nobody
     kept = keeping or Keeping()
     check_budget(settings, kept)
+    directions_of(settings, features.names)  # a wrong name is refused now, not after the reading
     rows = read_rows(log, features, split, as_known=as_known, settings=settings, on_progress=tell)
     identity = Identity(log.version, split.definition.id, features.fingerprint, as_known)
     tuned = _tuned(rows, split, identity, settings=settings, keeping=kept, dates=dates_of(features), tell=tell)

@@ -13,6 +13,7 @@ from features.user_events import FloatArray
 from models.blend import Blend
 from models.calibration import choose_calibrator
 from models.model import ChurnModel
+from training.directions import Directions
 from training.metrics import log_losses
 from training.profit import PAPER, Costs
 from training.ranking import CAPACITY
@@ -49,6 +50,8 @@ class TrainSettings:
     l2: float = 20.0
     boosters: int = 2  # seeds whose margins are averaged
     linear_l2: float = 1000.0  # of log loss summed over rows, on a standardised basis
+    rising: tuple[str, ...] = ()  # features (or patterns of them) with which the risk may only rise
+    falling: tuple[str, ...] = ()  # those with which it may only fall
     blends: tuple[float, ...] = (0.5, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
     calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
     step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
@@ -185,7 +188,8 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
 def unfitted(
     settings: TrainSettings, rows: TrainingSet, *, trees: int, booster_weight: float, dates: tuple[str, ...]
 ) -> ChurnModel:
-    """The model of the settings, not fitted: `rows` say which features are codes, `dates` as for `fit_model`."""
+    """The model of the settings, not fitted: `rows` say which features there are, `dates` as for `fit_model`."""
+    directions = directions_of(settings, rows.snapshots.names, categorical=rows.categorical)
     return ChurnModel(
         n_estimators=trees,
         learning_rate=settings.learning_rate,
@@ -199,9 +203,16 @@ def unfitted(
         linear_l2=settings.linear_l2,
         booster_only=dates,
         categorical=rows.categorical,
+        rising=directions.rising,
+        falling=directions.falling,
         random_state=settings.seed,
         n_threads=settings.threads,
     )
+
+
+def directions_of(settings: TrainSettings, names: Sequence[str], *, categorical: Sequence[str] = ()) -> Directions:
+    """Which of the features the settings prescribe a direction; raises `BadInput` for names that mean none."""
+    return Directions.of(names, rising=settings.rising, falling=settings.falling, categorical=categorical)
 
 
 def check_outcomes(rows: TrainingSet) -> None:

@@ -107,7 +107,7 @@ def _halves(whole: Judge, *, seed: int) -> tuple[list[Judge], Judge | None]:
     salt = zlib.crc32(f"tuning {seed}".encode())
     first = np.array([zlib.crc32(user.encode(), salt) % 2 == 0 for user in whole.newer.users], dtype=np.bool_)
     pair = [
-        Judge(whole.older, whole.newer.where(half), f"{name} of the users of {whole.says}", whole.dates)
+        Judge(whole.older, whole.newer.where(half), f"{name} of the users at {whole.says}: {half.sum():,}", whole.dates)
         for name, half in (("one half", first), ("the other half", ~first))
     ]
     return ([pair[0]], pair[1]) if all(judge.can_judge for judge in pair) else ([], None)

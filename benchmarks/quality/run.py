@@ -54,11 +54,12 @@ def main() -> None:
 
 def _run(protocol: Protocol, data: Path) -> tuple[Evidence, float]:
     started = time.perf_counter()
-    features, split, rows = _read(protocol, data)
+    features, split, rows = read(protocol, data)
     return examine_rows(rows, features, split, settings=_SETTINGS), time.perf_counter() - started
 
 
-def _read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSet]:
+def read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSet]:
+    """The protocol's features, its split and their rows; raises `FileNotFoundError` when its data are not there."""
     with tempfile.TemporaryDirectory() as folder:
         log = log_of(protocol, data, Path(folder))
         summary = log.summary()
@@ -68,7 +69,7 @@ def _read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSe
 
 
 def _compare(protocol: Protocol, data: Path) -> None:
-    features, split, rows = _read(protocol, data)
+    features, split, rows = read(protocol, data)
     print(f"{protocol.name}: log loss and AUC without a family minus with it, 95 % intervals clustered by user")
     print(f"  {'':<32}{'features':>8}  {'validation':>10}  {'log loss on test':<29}  AUC on test", flush=True)
     for name, found, variant in compare(rows, features, split, settings=_SETTINGS):

@@ -161,7 +161,7 @@ def test_leaves_shrink_with_little_data(people: Any) -> None:
 def test_a_regression_worse_than_a_constant_is_left_out_and_it_is_recorded(
     people: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.splines._solve", lambda basis, *_, **__: (900.0, np.full(basis.shape[1], 50.0)))
+    monkeypatch.setattr("models.splines.solve", lambda basis, *_, **__: (900.0, np.full(basis.shape[1], 50.0)))
     fitted = ChurnModel(n_estimators=5).fit(people.rows, people.churned)
     assert fitted.facts_.linear.startswith("rejected")
     assert fitted.facts_.booster_weight == 1.0
