@@ -4,20 +4,31 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from features.errors import BadInput
 from features.windows import format_span, parse_span
-from holdfast.settings import Settings
+from holdfast.settings import Churn, Settings
 
 FILE_NAME = "holdfast.toml"
+DEFINITIONS = "definitions"  # the table whose tables are definitions of churn beside [churn]
 CONFIG_VARIABLE = "HOLDFAST_CONFIG"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # of a definition: it becomes part of a folder's and a model's name
+_DEFINITIONS_SHOWN = (
+    "",
+    "# Further definitions of churn beside [churn], with the same keys; `holdfast define` compares them, and",
+    "# --definition NAME takes one of them. What one does not say is at its default, not as [churn] has it.",
+    f"# [{DEFINITIONS}.cancelled]",
+    '# kind = "cancel"',
+    '# cancel = ["cancel"]',
+)
 _TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _EXPECTED = {
     "str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false",
@@ -59,6 +70,7 @@ class Resolved:
     settings: Settings
     data_dir: Path
     source: Path | None  # the configuration file, if there is one
+    definitions: Mapping[str, Churn] = field(default_factory=dict)  # all that the file has beside [churn]
 
     def with_values(self, values: Given) -> "Resolved":
         """The same with these values in the place of what was said before; the data folder stays."""
@@ -93,11 +105,16 @@ def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, fil
     """The settings in force; the file is the one given, else $HOLDFAST_CONFIG, else holdfast.toml in the folder.
 
     A relative path starts from the folder of the file that says it, in the environment and in options from `folder`.
-    Raises `BadInput` for an unknown section, key or variable, a value of the wrong type, and a number below zero.
+    With `definition` in [churn] the file's [definitions.NAME] stands in the place of its [churn].
+    Raises `BadInput` for an unknown section, key, variable or definition, a value of the wrong type, and a number below
+    zero.
     """
     source = _find(file, environment=environment, folder=folder)
-    from_file = _read(source) if source else {}
-    merged = {**from_file, **_from_environment(environment), **options}
+    tables = _read(source) if source else {}
+    named = _definitions(tables.pop(DEFINITIONS, {}), source) if source else {}
+    from_file = given(tables, said_by=str(source), folder=source.parent) if source else {}
+    said = {**_from_environment(environment), **options}
+    merged = {**_with_definition(from_file, named, said=said, source=source), **said}
     _check_not_negative(merged)
     sections = {
         section.name: typing.cast("type[Any]", section.type)(  # Any: as above
@@ -108,7 +125,9 @@ def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, fil
     settings = Settings(**sections)
     by_default = source is not None and ("data", "dir") not in merged
     here = source.parent if source and by_default else folder
-    return Resolved(settings=settings, data_dir=(here / Path(settings.data.dir).expanduser()).absolute(), source=source)
+    data_dir = (here / Path(settings.data.dir).expanduser()).absolute()
+    churns = {name: _churn(values) for name, values in named.items()}
+    return Resolved(settings=settings, data_dir=data_dir, source=source, definitions=churns)
 
 
 def given(tables: Mapping[str, object], *, said_by: str, folder: Path) -> dict[tuple[str, str], Value]:
@@ -160,7 +179,7 @@ def template() -> str:
             shown = _toml(entry.default) if not entry.example else _example(entry)
             lines.append(f"# {entry.says}")
             lines.append(f"{'' if entry.key == 'dir' else '# '}{entry.key} = {shown}")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_DEFINITIONS_SHOWN]) + "\n"
 
 
 def describe_default(entry: Entry) -> str:
@@ -186,12 +205,55 @@ def _find(file: Path | None, *, environment: Mapping[str, str], folder: Path) ->
     return named.absolute()
 
 
-def _read(source: Path) -> dict[tuple[str, str], Value]:
+def _read(source: Path) -> dict[str, object]:
     try:
-        tables = tomllib.loads(source.read_text("utf-8"))
+        return tomllib.loads(source.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{source}: not valid TOML: {error}") from None
-    return given(tables, said_by=str(source), folder=source.parent)
+
+
+def _definitions(tables: object, source: Path) -> dict[str, dict[tuple[str, str], Value]]:
+    """The keys of each named definition, as if they stood in [churn]; what one does not say is at its default."""
+    if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
+        raise BadInput(
+            f"{source}: {DEFINITIONS} holds no names; expected [{DEFINITIONS}.NAME] with the keys of [churn]."
+        )
+    found = {}
+    for name, table in tables.items():
+        if not _NAME.fullmatch(name):
+            raise BadInput(
+                f"{source}: [{DEFINITIONS}.{name}] is no name; expected up to 40 small letters, digits, - or _."
+            )
+        if "definition" in table:
+            raise BadInput(f"{source}: [{DEFINITIONS}.{name}] names a definition itself; expected what it means.")
+        found[name] = given({"churn": table}, said_by=f"{source}: [{DEFINITIONS}.{name}]", folder=source.parent)
+        _check_not_negative(found[name])
+    return found
+
+
+def _churn(values: Given) -> Churn:
+    owner: type[Any] = Churn  # Any: the values' types were checked one by one
+    return typing.cast("Churn", owner(**{key: value for (_, key), value in values.items()}))
+
+
+def _with_definition(
+    from_file: dict[tuple[str, str], Value],
+    named: Mapping[str, dict[tuple[str, str], Value]],
+    *,
+    said: Given,
+    source: Path | None,
+) -> dict[tuple[str, str], Value]:
+    """What the file says, with the definition that was chosen in the place of [churn]."""
+    key = ("churn", "definition")
+    name = str(said.get(key, from_file.get(key, "")))
+    if not name:
+        return from_file
+    if name not in named:
+        where = source or f"no {FILE_NAME}"
+        known = _nearest(name, named) if named else f" There is no [{DEFINITIONS}.{name}]."
+        raise BadInput(f"there is no definition {name!r} ({where}).{known}")
+    others = {place: value for place, value in from_file.items() if place[0] != "churn"}
+    return {**others, **named[name], key: name}
 
 
 def _typed(entry: Entry, value: object, *, said_by: str, folder: Path) -> Value:

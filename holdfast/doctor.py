@@ -132,7 +132,7 @@ def _model(session: Session) -> Iterator[Finding]:
 
     if session.tracking_uri == session.folder.tracking_uri and not (session.folder.root / "mlflow.db").exists():
         raise NotReady("no model yet: run `holdfast train` first.")  # asking MLflow would make its database
-    champion = Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion).champion()
+    champion = Registry(session.tracking_uri, session.model_name, session.folder.champion).champion()
     loaded = bundle.load(champion.folder)
     yield Finding("model", OK, f"champion is version {champion.version}; it loads and reproduces its golden rows")
     yield Finding("definition", OK, loaded.definition.says())

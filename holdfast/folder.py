@@ -14,9 +14,19 @@ from features.windows import iso
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """The layout of a data folder; nothing is created by naming it."""
+    """The layout of a data folder; nothing is created by naming it.
+
+    All definitions of churn share the log and MLflow; a `definition` that has a name has a champion and scores of its
+    own, in a folder of that name.
+    """
 
     root: Path
+    definition: str = ""  # empty: that of [churn]
+
+    @property
+    def own(self) -> Path:
+        """Where the definition's own things lie."""
+        return self.root / "definitions" / self.definition if self.definition else self.root
 
     @property
     def events(self) -> Path:
@@ -31,7 +41,12 @@ class Folder:
     @property
     def champion(self) -> Path:
         """The bundle that serves, as this machine keeps it."""
-        return self.root / "champion"
+        return self.own / "champion"
+
+    @property
+    def watch(self) -> Path:
+        """Runs of scores that are kept until it is known who left, and what the watch said."""
+        return self.own / "watch"
 
     @property
     def artifacts(self) -> Path:
@@ -41,7 +56,7 @@ class Folder:
     @property
     def store_url(self) -> str:
         """The score store's default address."""
-        return f"sqlite:///{self.root / 'store.db'}"
+        return f"sqlite:///{self.own / 'store.db'}"
 
     @property
     def tuning_url(self) -> str:

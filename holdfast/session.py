@@ -18,6 +18,7 @@ from holdfast.folder import Folder
 from holdfast.progress import Progress
 from holdfast.settings import Settings
 
+DEFINITION = next(entry for entry in config.entries("churn") if entry.key == "definition")
 _TYPE_NAMES = {"int": "whole number", "float": "number", "bool": "word: true or false", "timedelta": "span"}
 
 
@@ -37,8 +38,14 @@ class Session:
 
     @property
     def folder(self) -> Folder:
-        """The data folder."""
-        return Folder(self.resolved.data_dir)
+        """The data folder, as the definition that was chosen sees it."""
+        return Folder(self.resolved.data_dir, self.settings.churn.definition)
+
+    @property
+    def model_name(self) -> str:
+        """The name of the registered model: each definition of churn has its own, so that each has a champion."""
+        name, definition = self.settings.mlflow.model, self.settings.churn.definition
+        return f"{name}-{definition}" if definition else name
 
     @property
     def store_url(self) -> str:
@@ -103,10 +110,15 @@ def cutoff_option(says: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def takes(*sections: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # Any: as click's decorators
-    """Give a command the options of these sections of the settings, and a `Session` as its first argument."""
+    """Give a command the options of these sections of the settings, and a `Session` as its first argument.
+
+    Whatever looks at a model or at scores can be told whose: `--definition` belongs to the sections of both.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:  # Any: as click's decorators
         known = {entry.parameter: entry for entry in config.entries(*sections)}
+        if {"mlflow", "store"} & set(sections):
+            known = {DEFINITION.parameter: DEFINITION, **known}
 
         @functools.wraps(function)
         def run(**parameters: Any) -> Any:  # Any: whatever the command's own options are

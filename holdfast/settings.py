@@ -66,6 +66,12 @@ class Ingest:
 class Churn:
     """What churn means here: by default active in the look-back, then silent for the whole horizon."""
 
+    definition: str = setting(
+        "",
+        "take [definitions.NAME] of holdfast.toml instead, which has the keys of this section and a model of its own",
+        example="cancelled",
+        metavar="NAME",
+    )
     kind: str = setting(
         "inactivity",
         "inactivity (silent for the horizon), cancel (an event says so) or lapse (paid time runs out)",

@@ -70,7 +70,7 @@ def registry(session: Session) -> "Registry":
     from models.registry import Registry  # noqa: PLC0415 LightGBM: who only ingests does not wait for it
 
     session.folder.root.mkdir(parents=True, exist_ok=True)
-    return Registry(session.tracking_uri, session.settings.mlflow.model, session.folder.champion)
+    return Registry(session.tracking_uri, session.model_name, session.folder.champion)
 
 
 def train(

@@ -253,7 +253,7 @@ def _treatments(session: Session, summary: LogSummary) -> tuple[str, ...]:
 
 
 def _folder(session: Session) -> Path:
-    return session.folder.root / "watch"
+    return session.folder.watch
 
 
 def _write(looked: Looked, asked: Asked) -> tuple[Path, ...]:

@@ -1,5 +1,6 @@
 """Settings: option over environment over file over default, and mistakes that are named."""
 
+import dataclasses
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_the_template_is_read_back_as_the_defaults(tmp_path: Path) -> None:
 
 
 def test_every_line_of_the_template_may_be_uncommented(tmp_path: Path) -> None:
-    keys = {entry.key for entry in config.entries()}
+    keys = {entry.key for entry in config.entries()} | {"[definitions.cancelled]"}
     lines = [
         line.removeprefix("# ") if line.startswith("# ") and line[2:].split(" =")[0] in keys else line
         for line in template().splitlines()
@@ -49,7 +50,7 @@ def test_every_line_of_the_template_may_be_uncommented(tmp_path: Path) -> None:
     write(tmp_path, "\n".join(lines))
     settings = resolve({}, environment={}, folder=tmp_path).settings
     assert settings.ingest.timezone == "Europe/Berlin"
-    assert settings.churn.activity == ("purchase",)
+    assert (settings.churn.definition, settings.churn.cancel) == ("cancelled", ("cancel",))
 
 
 def test_a_relative_data_folder_starts_from_the_file_that_says_so(tmp_path: Path) -> None:
@@ -117,3 +118,64 @@ def test_a_file_that_is_named_and_not_there_is_an_error(tmp_path: Path) -> None:
 def test_no_two_settings_share_an_option() -> None:
     options = [entry.option for entry in config.entries()]
     assert [option for option in options if options.count(option) > 1] == []
+
+
+TWO = """[churn]
+horizon = "30d"
+activity = ["purchase"]
+
+[definitions.cancelled]
+kind = "cancel"
+cancel = ["stop"]
+
+[definitions.month]
+horizon = "28d"
+"""
+
+
+def test_a_named_definition_stands_in_the_place_of_the_section(tmp_path: Path) -> None:
+    write(tmp_path, TWO)
+    plain = resolve({}, environment={}, folder=tmp_path)
+    assert (plain.settings.churn.horizon, plain.settings.churn.definition) == (timedelta(days=30), "")
+    assert sorted(plain.definitions) == ["cancelled", "month"]
+    chosen = resolve({("churn", "definition"): "cancelled"}, environment={}, folder=tmp_path).settings.churn
+    assert (chosen.kind, chosen.cancel, chosen.activity, chosen.definition) == ("cancel", ("stop",), (), "cancelled")
+    by_environment = resolve({}, environment={"HOLDFAST_CHURN_DEFINITION": "month"}, folder=tmp_path)
+    assert by_environment.settings.churn.horizon == timedelta(days=28)
+    assert by_environment.settings.churn == dataclasses.replace(plain.definitions["month"], definition="month")
+
+
+def test_an_option_goes_before_what_a_named_definition_says(tmp_path: Path) -> None:
+    write(tmp_path, TWO)
+    options = {("churn", "definition"): "month", ("churn", "horizon"): timedelta(days=7)}
+    assert resolve(options, environment={}, folder=tmp_path).settings.churn.horizon == timedelta(days=7)
+
+
+def test_the_file_may_choose_a_definition_itself(tmp_path: Path) -> None:
+    write(tmp_path, TWO.replace('horizon = "30d"', 'definition = "month"\nhorizon = "30d"'))
+    assert resolve({}, environment={}, folder=tmp_path).settings.churn.horizon == timedelta(days=28)
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen", "words"),
+    [
+        (TWO, "canceled", ["no definition 'canceled'", "holdfast.toml", "'cancelled'"]),
+        ("", "cancelled", ["no definition 'cancelled'", "[definitions.cancelled]"]),
+        (TWO + 'horizn = "1d"\n', "", ["[definitions.month]", "'horizn'", "'horizon'"]),
+        (TWO + "least_value = -1.0\n", "", ["least_value is -1.0"]),
+        (TWO + 'definition = "month"\n', "", ["[definitions.month]", "names a definition itself"]),
+        ('[definitions."a b"]\nhorizon = "1d"\n', "", ["[definitions.a b] is no name"]),
+        ('[definitions]\nhorizon = "1d"\n', "", ["definitions holds no names", "[definitions.NAME]"]),
+    ],
+)
+def test_a_mistake_in_a_named_definition_is_named(tmp_path: Path, text: str, chosen: str, words: list[str]) -> None:
+    write(tmp_path, text)
+    options = {("churn", "definition"): chosen} if chosen else {}
+    with pytest.raises(BadInput) as caught:
+        resolve(options, environment={}, folder=tmp_path)
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+def test_a_definition_may_not_be_chosen_where_there_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no definition 'month' \(no holdfast.toml\)"):
+        resolve({("churn", "definition"): "month"}, environment={}, folder=tmp_path)
