@@ -139,9 +139,12 @@ def of_user(
     """
     moment = np.array([to_microseconds(cutoff)], dtype=np.int64)
     row = features_of(events, plan, rows=np.zeros(1, dtype=np.int64), cutoffs=moment, as_known=as_known)
-    for place, column in enumerate(plan.program.relative.tolist()):
-        row[:, column] = np.nan if fifths is None else fifths.of(row[:, column], place)
-    return row
+    return _placed(row, plan, fifths)
+
+
+def relative_to(snapshots: Snapshots, plan: Plan, fifths: Fifths | None) -> Snapshots:
+    """The same with everything that is relative to the population read from `fifths`; missing without them."""
+    return replace(snapshots, matrix=_placed(snapshots.matrix.copy(), plan, fifths))
 
 
 def fifths_of(raw: Snapshots, plan: Plan, *, cutoff: datetime, fingerprint: str) -> DatedFifths | None:
@@ -195,3 +198,9 @@ def map_buckets(
         return function(log.read_bucket(bucket, wanted))
 
     return each(of_bucket, range(log.buckets), workers=workers, on_progress=on_progress)
+
+
+def _placed(matrix: NDArray[np.float64], plan: Plan, fifths: Fifths | None) -> NDArray[np.float64]:
+    for place, column in enumerate(plan.program.relative.tolist()):
+        matrix[:, column] = np.nan if fifths is None else fifths.of(matrix[:, column], place)
+    return matrix

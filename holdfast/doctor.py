@@ -12,6 +12,7 @@ from pathlib import Path
 from features.errors import NotReady, UserError
 from features.windows import iso
 from holdfast import shadows
+from holdfast.scores import open_store
 from holdfast.session import Session
 
 OK, WARNING, ERROR = "ok", "warning", "error"
@@ -139,16 +140,11 @@ def _model(session: Session) -> Iterator[Finding]:
 
 
 def _scores(session: Session) -> Iterator[Finding]:
-    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
-
     if session.store_url.startswith("sqlite:///") and not Path(session.store_url.removeprefix("sqlite:///")).exists():
         raise NotReady("there is no score store yet; `holdfast score` makes it.")
-    store = ScoreStore.open(session.store_url)
-    try:
+    with open_store(session) as store:
         run = store.current_run()
         keys = [key for key in store.list_keys() if key.works(session.now)]
-    finally:
-        store.close()
     if run is None:
         yield Finding("scores", WARNING, "no run of scores yet", "`holdfast score` makes one.")
     else:

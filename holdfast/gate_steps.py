@@ -10,6 +10,7 @@ from features.errors import BadInput, Busy, Damaged, NotReady, UserError
 from features.log import EventLog
 from features.windows import iso
 from holdfast import steps
+from holdfast.scores import open_store
 from holdfast.session import Session
 from models import bundle
 from models.champions import Change, How, previous
@@ -224,15 +225,11 @@ def _former(registry: Registry, to: str | None) -> str:
 
 def _serve_again(session: Session, version: str) -> "tuple[Run | None, str]":
     """The version's newest kept run, served from now on; or why that could not be tried."""
-    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
-
-    store = ScoreStore.open(session.store_url)
-    try:
-        return _when_free(lambda: store.show_again(version)), ""
-    except Busy as error:
-        return None, str(error)
-    finally:
-        store.close()
+    with open_store(session) as store:
+        try:
+            return _when_free(lambda: store.show_again(version)), ""
+        except Busy as error:
+            return None, str(error)
 
 
 def _when_free(work: "Callable[[], Run | None]") -> "Run | None":

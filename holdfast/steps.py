@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
 from holdfast.definitions import check_definition, check_kinds, definition_of
+from holdfast.scores import open_store
 from holdfast.session import Session
 from holdfast.tables import write_table
 from models.definition import ChurnDefinition
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from holdfast.gate_steps import Promoted
     from models.reasons import Language
     from models.registry import Registry
-    from serving.store.records import RunFacts, Score
+    from serving.standing import HouseRules
+    from serving.store.records import Absence, RunFacts, Score
     from training.fit import TrainSettings
     from training.profit import Costs
     from training.readiness import Readiness
@@ -133,6 +135,8 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
                 cutoff=moment,
                 model_version=champion.version,
                 tiers=rule,
+                rules=house_rules(session),
+                since=last_run(session),
                 language=language(session),
                 workers=threads(session),
                 on_progress=lambda what, done, of: report(done, of, what),
@@ -153,10 +157,35 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
     )
 
 
-def keep_run(session: Session, facts: "RunFacts", scores: "Iterable[Score]", *, outside: Iterable[str]) -> int:
+def house_rules(session: Session) -> "HouseRules":
+    """Who gets no score, whom nobody may contact, and what users are worth by the settings."""
+    from serving.standing import HouseRules, Worth  # noqa: PLC0415 as below
+
+    said, costs = session.settings.score, session.settings.costs
+    return HouseRules(
+        opted_out=said.opted_out,
+        no_contact=said.no_contact,
+        least_history=said.least_history,
+        worth=Worth(costs.value, costs.value_days),
+    )
+
+
+def last_run(session: Session) -> "RunFacts | None":
+    """The facts of the run that is served now; none before the first."""
+    with open_store(session) as store:
+        run = store.current_run()
+    return None if run is None else run.facts
+
+
+def keep_run(
+    session: Session,
+    facts: "RunFacts",
+    scores: "Iterable[Score]",
+    *,
+    outside: "Mapping[str, Absence] | Iterable[str]",
+) -> int:
     """The number of the run that is served from now on; raises `Busy` when its model is not champion any more."""
     from models.registry import champion_pointer  # noqa: PLC0415 as below
-    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
 
     def still_champion() -> None:
         champion = champion_pointer(session.folder.champion).version
@@ -166,11 +195,15 @@ def keep_run(session: Session, facts: "RunFacts", scores: "Iterable[Score]", *, 
                 "not kept. Run `holdfast score` again."
             )
 
-    store = ScoreStore.open(session.store_url)
-    try:
-        return store.write_run(facts, scores, now=session.now, outside=outside, confirm=still_champion)
-    finally:
-        store.close()
+    with open_store(session) as store:
+        return store.write_run(
+            facts,
+            scores,
+            now=session.now,
+            outside=outside,
+            keep_runs=session.settings.score.keep_runs,
+            confirm=still_champion,
+        )
 
 
 def definition(session: Session) -> ChurnDefinition:

@@ -32,6 +32,18 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What one family of features did to a score between two cutoffs."""
+
+    code: str  # "family.feature": the feature of the family that moved it most
+    sentence: str  # as it is now
+    sentence_zh: str
+    before: str  # as it was
+    before_zh: str
+    contribution: float  # of the whole family: now minus then, in log-odds; above 0 towards churn
+
+
+@dataclass(frozen=True, slots=True)
 class Decomposition:
     """Margins taken apart: `bias` plus a row of `contributions` is the user's margin."""
 
@@ -77,6 +89,53 @@ def explain(
         )
         for row in range(len(matrix))
     ]
+
+
+def changes(
+    model: ChurnModel,
+    features: FeatureSet,
+    now: Any,  # Any: as for `explain`
+    before: Any,  # Any: as above
+    *,
+    top: int = 3,
+    least: float = 0.02,
+) -> list[tuple[Change, ...]]:
+    """Up to `top` changes a user between two rows of features by the same model, the largest first, either way.
+
+    Rows of `now` and `before` are the same users. Families that moved the margin by less than `least` (log-odds) are
+    left out. The season is not: who is asked why a score moved in December must be told that it is December.
+    """
+    rows = [matrix_of(X, features.names) for X in (now, before)]
+    moved = model.contributions(rows[0])[:, :-1] - model.contributions(rows[1])[:, :-1]
+    columns = {
+        family: [place for place, feature in enumerate(features.features) if feature.family == family]
+        for family in _families(features)
+    }
+    return [
+        _changes(features, columns, moved[row], values=(rows[0][row], rows[1][row]), top=top, least=least)
+        for row in range(len(moved))
+    ]
+
+
+def _changes(
+    features: FeatureSet,
+    columns: dict[str, list[int]],
+    moved: Floats,
+    *,
+    values: tuple[Floats, Floats],
+    top: int,
+    least: float,
+) -> tuple[Change, ...]:
+    sums = {family: float(moved[places].sum()) for family, places in columns.items()}
+    largest = sorted((family for family in sums if abs(sums[family]) >= least), key=lambda family: -abs(sums[family]))
+    found = []
+    for family in largest[:top]:
+        sign = 1.0 if sums[family] > 0 else -1.0
+        place = max(columns[family], key=lambda column: sign * moved[column])
+        feature, (now, then) = features.features[place], (float(each[place]) for each in values)
+        words = (feature.says(now), feature.says(now, "zh"), feature.says(then), feature.says(then, "zh"))
+        found.append(Change(f"{family}.{feature.name}", *words, sums[family]))
+    return tuple(found)
 
 
 def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803

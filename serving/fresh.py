@@ -4,7 +4,7 @@ The only thing that features ask of other users are the fifths of the population
 population that is known: the score run's, else the one that the training kept in the bundle; none after the cutoff.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from features.user_events import UserEvents, Wanted
 from models.bundle import Bundle
 from models.reasons import Reason, explain
 from serving.scoring import check_fingerprint, known_users
+from serving.standing import NO_RULES, Facts, HouseRules, Standing
 from serving.store.records import Absence, RunFacts
 
 
@@ -26,6 +27,7 @@ class FreshScore:
     cutoff: datetime
     churn_probability: float  # 0 to 1, calibrated
     reasons: tuple[Reason, ...]  # strongest first
+    standing: Standing  # without a segment, which is a place among all too
     fifths_as_of: datetime | None  # when the population was looked at; None: not asked for, or not known by the cutoff
 
 
@@ -40,6 +42,7 @@ class FreshScorer:
     bundle: Bundle
     model_version: str
     run: RunFacts | None = None
+    rules: HouseRules = NO_RULES
 
     def __post_init__(self) -> None:
         check_fingerprint(self.bundle)
@@ -48,7 +51,9 @@ class FreshScorer:
     def wanted(self) -> Wanted:
         """What must be read of the user's events."""
         population = self.bundle.definition.population
-        return wanted_by(self._plan, as_known=self.bundle.as_known, population=population)
+        plans = (self._plan, self._facts.plan)
+        wanted = [wanted_by(plan, as_known=self.bundle.as_known, population=population) for plan in plans]
+        return replace(wanted[0], properties=tuple(sorted({*wanted[0].properties, *wanted[1].properties})))
 
     def score(self, events: UserEvents, *, cutoff: datetime) -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run."""
@@ -57,6 +62,10 @@ class FreshScorer:
             return Absence.UNKNOWN
         if not population.eligible(events, cutoff=cutoff, as_known=as_known)[0]:
             return Absence.OUTSIDE
+        facts = of_user(events, self._facts.plan, cutoff=cutoff, as_known=as_known)
+        why = self._facts.absences(facts)[0]
+        if why is not None:
+            return why
         dated = self.fifths_at(cutoff)
         fifths = None if dated is None else dated.fifths
         row = of_user(events, self._plan, cutoff=cutoff, as_known=as_known, fifths=fifths)
@@ -65,6 +74,7 @@ class FreshScorer:
             cutoff=cutoff,
             churn_probability=float(self.bundle.model.predict_proba(row)[0, 1]),
             reasons=explain(self.bundle.model, self.bundle.features, row)[0],
+            standing=next(self._facts.standings(facts, compared=False)),
             fifths_as_of=None if dated is None else dated.as_of,
         )
 
@@ -77,6 +87,10 @@ class FreshScorer:
     @cached_property
     def _plan(self) -> Plan:
         return make_plan(self.bundle.features)
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return Facts(self.bundle.definition, self.rules)
 
     @property
     def _of_run(self) -> DatedFifths | None:

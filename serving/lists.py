@@ -22,6 +22,10 @@ COLUMNS = (
     "percentile",
     "tier",
     "reasons",
+    "lifecycle_stage",
+    "segment",
+    "value_at_risk",
+    "contactable",
     "cutoff",
     "horizon_start",
     "horizon_end",
@@ -59,12 +63,20 @@ def list_row(score: StoredScore) -> tuple[Cell, ...]:
         score.percentile,
         score.risk_tier,
         "; ".join(reason["sentence"] for reason in orjson.loads(score.reasons_in())),
+        _told(score.lifecycle_stage),
+        _told(score.segment),
+        _told(score.value_at_risk),
+        "" if score.contactable is None else str(score.contactable).lower(),
         iso(facts.cutoff),
         iso(facts.horizon.start),
         iso(facts.horizon.end),
         facts.model_version,
         facts.definition_id,
     )
+
+
+def _told(value: Cell | None) -> Cell:
+    return "" if value is None else value
 
 
 def write_table(table: "pa.Table", path: Path) -> None:

@@ -1,7 +1,7 @@
 """Tonight's batch: everybody in the population at a cutoff gets a score, a place among the others, and reasons."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,14 +13,25 @@ from features.errors import Damaged, NotReady
 from features.fifths import DatedFifths
 from features.plan import make_plan
 from features.population import active_in
-from features.snapshots import Bucketed, Snapshots, fifths_of, in_population, map_buckets, of_events, stack, wanted_by
+from features.snapshots import (
+    Bucketed,
+    Snapshots,
+    fifths_of,
+    in_population,
+    map_buckets,
+    of_events,
+    relative_to,
+    stack,
+    wanted_by,
+)
 from features.user_events import UserEvents
 from features.windows import Interval, days, iso
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
-from models.reasons import Language, Reason, explain
+from models.reasons import Change, Language, Reason, changes, explain
 from models.tiers import Tier, TierRule, percentiles
-from serving.store.records import RunFacts, Score
+from serving.standing import NO_RULES, Facts, HouseRules, Standing
+from serving.store.records import Absence, RunFacts, Score
 
 CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
 SHORTEST_VALIDITY = days(7)
@@ -40,16 +51,30 @@ class ScoredPopulation:
     percentile: NDArray[np.float64]  # 0 to 100, 100 most at risk
     risk_tier: list[Tier]
     reasons: list[tuple[Reason, ...]]  # strongest first
-    outside: list[str]
+    standings: list[Standing]
+    changes: list[tuple[Change, ...]]  # since the run before, largest first; none where it was not compared
+    outside: dict[str, Absence]  # who is known and has no score, and why
 
     def __len__(self) -> int:
         return len(self.user_ids)
 
     def scores(self) -> Iterator[Score]:
         """One record a user, as `ScoreStore.write_run` takes them."""
-        columns = (self.user_ids.tolist(), self.churn_probability.tolist(), self.percentile.tolist())
-        for user_id, probability, percentile, tier, reasons in zip(*columns, self.risk_tier, self.reasons, strict=True):
-            yield Score(user_id, probability, percentile, tier, reasons)
+        columns = (self.user_ids.tolist(), self.churn_probability.tolist(), self.percentile.tolist(), self.risk_tier)
+        rows = zip(*columns, self.reasons, self.changes, self.standings, strict=True)
+        for user_id, probability, percentile, tier, reasons, moved, standing in rows:
+            yield Score(
+                user_id,
+                probability,
+                percentile,
+                tier,
+                reasons,
+                moved,
+                value_at_risk=None if standing.worth is None else probability * standing.worth,
+                lifecycle_stage=standing.lifecycle_stage,
+                segment=standing.segment,
+                contactable=standing.contactable,
+            )
 
     def to_table(self) -> pa.Table:
         """A row a user with the columns of `serving.lists.COLUMNS`; times are ISO 8601 text, reasons sentences."""
@@ -69,43 +94,54 @@ class ScoredPopulation:
             "reasons": pa.array(
                 ["; ".join(r.said(facts.language) for r in reasons) for reasons in self.reasons], pa.string()
             ),
+            "lifecycle_stage": pa.array([standing.lifecycle_stage for standing in self.standings], pa.string()),
+            "segment": pa.array([standing.segment for standing in self.standings], pa.string()),
+            "value_at_risk": pa.array([score.value_at_risk for score in self.scores()], pa.float64()),
+            "contactable": pa.array([standing.contactable for standing in self.standings], pa.bool_()),
         }
         return pa.table({**own, **{name: pa.array([text] * len(self), pa.string()) for name, text in shared.items()}})
 
 
-def score_population(
+def score_population(  # noqa: PLR0913 - who, by what, compared with what, and what the company says about it
     log: Bucketed,
     bundle: Bundle,
     *,
     cutoff: datetime,
     model_version: str,
     tiers: TierRule = DEFAULT_TIERS,
+    rules: HouseRules = NO_RULES,
+    since: RunFacts | None = None,
     language: Language = "en",
     workers: int = 1,
     on_progress: OnProgress | None = None,
 ) -> ScoredPopulation:
     """Scores of everybody in the population at the cutoff, as far as was known then if the bundle says so.
 
-    `language` is the one of reasons where nobody asks for another.
-    Raises `NotReady` when nobody was, `Damaged` when the bundle's features are not those that it was trained with.
+    `since` are the facts of the run before, for what has moved each score since its cutoff: both times by this model,
+    so that a new model is not taken for a change of the user. `language` is the one of reasons where nobody asks for
+    another. Raises `NotReady` when nobody is to be scored, `Damaged` when the bundle's features are not those that it
+    was trained with.
     """
     progress = on_progress or _silent
     check_fingerprint(bundle)
-    people, fifths, outside = _population(log, bundle, cutoff=cutoff, workers=workers, progress=progress)
-    if not len(people):
+    facts = Facts(bundle.definition, rules)
+    people = _population(log, bundle, facts, cutoff=cutoff, workers=workers, progress=progress)
+    if not len(people.snapshots):
         raise NotReady(
             f"nobody was {bundle.definition.population.says()} {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
-    margins, probabilities, reasons = _judge(bundle, people.matrix, progress=progress)
+    margins, probabilities, reasons = _judge(bundle, people.snapshots.matrix, progress=progress)
     return ScoredPopulation(
-        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=fifths, language=language),
-        user_ids=people.users,
+        facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=people.fifths, language=language),
+        user_ids=people.snapshots.users,
         churn_probability=probabilities,
         percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
         risk_tier=tiers.tiers(margins),
         reasons=reasons,
-        outside=outside,
+        standings=list(facts.standings(people.standing)),
+        changes=_changes(log, bundle, people.snapshots, since=since, cutoff=cutoff, workers=workers, progress=progress),
+        outside=people.outside,
     )
 
 
@@ -191,27 +227,91 @@ def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
     ]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _People:
+    """Who is to be scored, in the order of buckets, and who is not."""
+
+    snapshots: Snapshots
+    standing: NDArray[np.float64]  # a row of facts each
+    fifths: DatedFifths | None
+    outside: dict[str, Absence]
+
+
 def _population(
-    log: Bucketed, bundle: Bundle, *, cutoff: datetime, workers: int, progress: OnProgress
-) -> tuple[Snapshots, DatedFifths | None, list[str]]:
-    """The features of the population, its fifths, and the known users outside it, in one pass over the log."""
+    log: Bucketed, bundle: Bundle, facts: Facts, *, cutoff: datetime, workers: int, progress: OnProgress
+) -> _People:
+    """Everybody's features and facts, in one pass over the log."""
     plan, names, population = make_plan(bundle.features), bundle.features.names, bundle.definition.population
     as_known = bundle.as_known
 
-    def of_bucket(events: UserEvents) -> tuple[Snapshots, list[str]]:
-        inside = of_events(events, plan, names, cutoffs=[cutoff], population=population, as_known=as_known)
-        return inside, sorted(known_users(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
+    def of_bucket(events: UserEvents) -> tuple[Snapshots, NDArray[np.float64], dict[str, Absence]]:
+        asked: dict[str, Any] = {"cutoffs": [cutoff], "population": population, "as_known": as_known}
+        inside = of_events(events, plan, names, **asked)
+        standing = of_events(events, facts.plan, facts.features.names, **asked).matrix
+        others = sorted(known_users(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
+        outside = dict.fromkeys(others, Absence.OUTSIDE)
+        why = facts.absences(standing)
+        outside |= {user: absence for user, absence in zip(inside.users, why, strict=True) if absence is not None}
+        kept = np.array([absence is None for absence in why], dtype=np.bool_)
+        return inside.rows(kept), standing[kept], outside
 
+    wanted = [wanted_by(each, as_known=as_known, population=population) for each in (plan, facts.plan)]
     pieces = map_buckets(
+        log,
+        of_bucket,
+        wanted=replace(wanted[0], properties=tuple(sorted({*wanted[0].properties, *wanted[1].properties}))),
+        workers=workers,
+        on_progress=lambda done, of: progress("reading events", done, of),
+    )
+    raw = stack([snapshots for snapshots, _, _ in pieces], names=names)
+    return _People(
+        snapshots=in_population(raw, plan),
+        standing=np.concatenate([standing for _, standing, _ in pieces]),
+        fifths=fifths_of(raw, plan, cutoff=cutoff, fingerprint=bundle.features.fingerprint),
+        outside={user: why for _, _, others in pieces for user, why in others.items()},
+    )
+
+
+def _changes(
+    log: Bucketed,
+    bundle: Bundle,
+    now: Snapshots,
+    *,
+    since: RunFacts | None,
+    cutoff: datetime,
+    workers: int,
+    progress: OnProgress,
+) -> list[tuple[Change, ...]]:
+    """What moved each score since the run before; nothing where there is none, or users stood in other fifths then."""
+    plan = make_plan(bundle.features)
+    found: list[tuple[Change, ...]] = [()] * len(now)
+    if since is None or since.cutoff >= cutoff:
+        return found
+    known = since.fifths is not None and since.fifths.fingerprint == bundle.features.fingerprint
+    if len(plan.program.relative) and not known:
+        return found
+    fifths = since.fifths.fifths if since.fifths is not None and known else None
+    places = {user: place for place, user in enumerate(now.users.tolist())}
+    population, as_known = bundle.definition.population, bundle.as_known
+
+    def of_bucket(events: UserEvents) -> None:
+        asked: dict[str, Any] = {"cutoffs": [since.cutoff], "population": population, "as_known": as_known}
+        then = relative_to(of_events(events, plan, bundle.features.names, **asked), plan, fifths)
+        both = np.array([user in places for user in then.users], dtype=np.bool_)
+        rows = [places[user] for user in then.users[both]]
+        for place, moved in zip(
+            rows, changes(bundle.model, bundle.features, now.matrix[rows], then.matrix[both]), strict=True
+        ):
+            found[place] = moved
+
+    map_buckets(
         log,
         of_bucket,
         wanted=wanted_by(plan, as_known=as_known, population=population),
         workers=workers,
-        on_progress=lambda done, of: progress("reading events", done, of),
+        on_progress=lambda done, of: progress("comparing with the run before", done, of),
     )
-    raw = stack([snapshots for snapshots, _ in pieces], names=names)
-    fifths = fifths_of(raw, plan, cutoff=cutoff, fingerprint=bundle.features.fingerprint)
-    return in_population(raw, plan), fifths, [user for _, others in pieces for user in others]
+    return found
 
 
 def _judge(

@@ -2,7 +2,6 @@
 
 import json
 import math
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +43,11 @@ def command(session: Session, *, top: int, tier: str | None, minimum: float, to:
     """
     from holdfast.files import replacing  # noqa: PLC0415 off the command line's start
     from holdfast.lists import most_at_risk  # noqa: PLC0415 as above
+    from holdfast.scores import open_store  # noqa: PLC0415 as above
     from serving.lists import csv_lines, list_row  # noqa: PLC0415 as above
-    from serving.store import ScoreStore  # noqa: PLC0415 SQLAlchemy, only for who needs it
-    from serving.store.trouble import told_apart  # noqa: PLC0415 as above
 
     _check(minimum, to)
-    with closing(ScoreStore.open(session.store_url)) as store, told_apart(store.database):
+    with open_store(session) as store:
         run, listed = most_at_risk(store, top=top, tier=tier, minimum=minimum)
     if to is None:
         session.emit(_document(run, listed), text=_text(run, listed))

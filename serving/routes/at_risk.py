@@ -21,8 +21,8 @@ CSV = "text/csv; charset=utf-8; header=present"
 router = APIRouter(route_class=scoped_route(SCOPE), tags=["lists"])
 
 _CSV_EXAMPLE = (
-    "user_id,churn_probability,percentile,tier,reasons,cutoff,horizon_start,horizon_end,model_version,definition_id\r\n"
-    "ada,0.83,97.2,high,last seen 24 days ago,2026-06-01T00:00:00Z,"
+    "user_id,churn_probability,percentile,tier,reasons,lifecycle_stage,segment,value_at_risk,contactable,cutoff,horizon_start,horizon_end,model_version,definition_id\r\n"
+    "ada,0.83,97.2,high,last seen 24 days ago,cooling,must_keep,41.5,true,2026-06-01T00:00:00Z,"
     "2026-06-01T00:00:00Z,2026-07-01T00:00:00Z,3,churn-3f1c0a9be2d4\r\n"
 )
 

@@ -5,7 +5,7 @@ import pandas as pd
 
 from features.language import FeatureSet
 from models.model import ChurnModel
-from models.reasons import decompose, explain
+from models.reasons import changes, decompose, explain
 
 
 def test_chen_hears_how_long_the_silence_is(model: ChurnModel, features: FeatureSet, cast: pd.DataFrame) -> None:
@@ -65,3 +65,23 @@ def test_families_and_bias_add_up_to_the_margin(model: ChurnModel, features: Fea
 
 def test_a_plain_array_is_explained_too(model: ChurnModel, features: FeatureSet, cast: pd.DataFrame) -> None:
     assert explain(model, features, cast.to_numpy()) == explain(model, features, cast)
+
+
+def test_what_moved_a_score_adds_up_to_the_difference(fitted: ChurnModel, features: FeatureSet, people: Any) -> None:
+    now, then = people.rows[:50], people.rows[50:100]
+    moved = changes(fitted, features, now, then, top=99, least=0.0)
+    total = [sum(change.contribution for change in each) for each in moved]
+    assert np.allclose(total, fitted.margin(now) - fitted.margin(then), atol=1e-9)
+
+
+def test_the_largest_change_comes_first_and_says_then_and_now(
+    model: ChurnModel, features: FeatureSet, cast: pd.DataFrame
+) -> None:
+    chen, ada = cast.iloc[[2]], cast.iloc[[0]]
+    (worse,), (better,) = changes(model, features, chen, ada), changes(model, features, ada, chen)
+    assert worse[0].contribution == -better[0].contribution > 0
+    sizes = [abs(change.contribution) for change in worse]
+    assert sizes == sorted(sizes, reverse=True)
+    recency = next(change for change in worse if change.code.startswith("recency"))
+    assert (recency.sentence, recency.before) == ("last seen 55 days ago", "last seen 0 days ago")
+    assert changes(model, features, ada, ada) == [()]

@@ -25,6 +25,7 @@ from serving.fresh import FreshScore, FreshScorer
 from serving.lists import COLUMNS, write_table
 from serving.schemas import ModelOut
 from serving.scoring import ScoredPopulation, score_population, valid_until
+from serving.standing import HouseRules
 from serving.store import Absence, ScoreStore, StoredScore
 
 CUTOFF = utc("2026-03-01")
@@ -87,7 +88,7 @@ def scored(log: EventLog, bundle: Bundle) -> ScoredPopulation:
 
 def test_everybody_in_the_population_is_scored_and_the_others_are_named(scored: ScoredPopulation) -> None:
     assert sorted(scored.user_ids) == [f"user-{user:03d}" for user in range(USERS)]
-    assert scored.outside == ["emil"]  # frida comes after the cutoff: she is not known yet
+    assert scored.outside == {"emil": Absence.OUTSIDE}  # frida comes after the cutoff: she is not known yet
 
 
 def test_what_had_not_been_received_is_not_known_where_the_bundle_says_so(tmp_path: Path, bundle: Bundle) -> None:
@@ -148,6 +149,41 @@ def test_the_standard_features_say_of_one_user_alone_what_they_say_tonight(
 def test_everybody_has_a_reason_in_words(scored: ScoredPopulation) -> None:
     assert all(1 <= len(reasons) <= 3 for reasons in scored.reasons)
     assert all(reason.sentence and np.isfinite(reason.contribution) for reasons in scored.reasons for reason in reasons)
+
+
+def test_what_moved_a_score_since_the_run_before_is_told_in_words_then_and_now(log: EventLog, bundle: Bundle) -> None:
+    before = score_population(log, bundle, cutoff=utc("2026-02-18"), model_version="2")
+    now = score_population(log, bundle, cutoff=CUTOFF, model_version="3", since=before.facts)
+    place = now.user_ids.tolist().index("user-001")  # silent since 20 February
+    change = now.changes[place][0]
+    assert change.contribution > 0
+    assert change.sentence != change.before
+    assert change.sentence_zh != change.before_zh
+    then = before.churn_probability[before.user_ids.tolist().index("user-001")]
+    assert now.churn_probability[place] > then
+    assert score_population(log, bundle, cutoff=CUTOFF, model_version="3").changes == [()] * USERS
+    same = score_population(log, bundle, cutoff=CUTOFF, model_version="3", since=now.facts)
+    assert same.changes == [()] * USERS
+
+
+def test_a_user_stands_in_a_stage_and_a_segment_with_something_at_stake(scored: ScoredPopulation) -> None:
+    told = {score.user_id: score for score in scored.scores()}
+    gone, there = told["user-001"], told["user-000"]
+    assert (gone.lifecycle_stage, there.lifecycle_stage) == ("cooling", "active")
+    assert there.segment == "best"
+    assert gone.segment in {"must_keep", "slipping", "dormant"}
+    assert there.value_at_risk == pytest.approx(there.churn_probability * 30 * 1.0 * 14 / 30)  # 1 a day, 14 of 30 days
+    assert there.contactable is None
+
+
+def test_who_is_known_for_too_short_gets_no_score(log: EventLog, bundle: Bundle) -> None:
+    rules = HouseRules(least_history=days(55))
+    found = score_population(log, bundle, cutoff=CUTOFF, model_version="3", rules=rules)
+    brief = {user for user, why in found.outside.items() if why is Absence.TOO_LITTLE_HISTORY}
+    assert brief == {f"user-{user:03d}" for user in range(USERS) if user > 4 * 24}  # first seen on the fifth or later
+    assert brief.isdisjoint(found.user_ids)
+    fresh = FreshScorer(bundle, "3", rules=rules)
+    assert fresh.score(log.read_user("user-200", fresh.wanted), cutoff=CUTOFF) is Absence.TOO_LITTLE_HISTORY
 
 
 def test_a_scored_population_is_served_whole(

@@ -1,0 +1,133 @@
+"""What is told of a user beside the score: stage, segment, the value at risk, and whether anybody may use it.
+
+The facts behind it are features like the model's, computed in the same pass over the log and as point-in-time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.expressions import Chosen
+from features.feature_set import FeatureSet
+from features.fifths import Fifths
+from features.language import Selection, feature_set, profile
+from features.plan import Plan, make_plan
+from features.windows import days
+from models.definition import ChurnDefinition
+from models.segments import Segment, Stage, segments, stages
+from serving.store.records import Absence
+
+Floats = NDArray[np.float64]
+YES = ("true", "True", "TRUE", "1", "1.0", "yes", "Yes", "y", "是")  # how files write that something is so
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What a user would bring: an amount, or what they spent in the look-back carried on for some days."""
+
+    amount: float = 0.0  # of every user alike; 0: by what they spent
+    carried_days: int = 0  # 0: the horizon
+
+
+@dataclass(frozen=True, slots=True)
+class HouseRules:
+    """Who gets no score, whom nobody may contact, and what users are worth: the company's to say."""
+
+    opted_out: str = ""  # column of the profiles that is true for who must not be scored
+    no_contact: str = ""  # column of the profiles that is true for who must not be contacted
+    least_history: timedelta = timedelta(0)  # from the first event; with less there is no score
+    worth: Worth = field(default_factory=Worth)
+
+
+NO_RULES = HouseRules()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is told of one user."""
+
+    lifecycle_stage: Stage
+    segment: Segment | None  # None: nobody to compare with
+    worth: float | None  # in the log's currency; None where no event carries a value
+    contactable: bool | None  # None: nobody said
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Which facts a definition and the house rules call for; rows of them are turned into standings."""
+
+    definition: ChurnDefinition
+    rules: HouseRules = NO_RULES
+
+    @cached_property
+    def features(self) -> FeatureSet:
+        """The columns."""
+        churn = self.definition
+        alive = Selection(Chosen(churn.activity, least=churn.least_value or None))
+        window = days(max(churn.look_back // days(1), 1))
+        told = {
+            "tenure": alive.days_since_first(),
+            "silence": alive.days_since_last(),
+            "usual": alive.gap_quantile(0.9),
+            "newest_gap": alive.newest_gap(),
+            "frequency": alive.active_days(last=window),
+            "spent": alive.total(last=window),
+            "valued": alive.valued(last=window),
+        }
+        flags = {"opted_out": self.rules.opted_out, "no_contact": self.rules.no_contact}
+        return feature_set(**told, **{name: profile(column).among(*YES) for name, column in flags.items() if column})
+
+    @cached_property
+    def plan(self) -> Plan:
+        """How they are computed."""
+        return make_plan(self.features)
+
+    def absences(self, rows: Floats) -> list[Absence | None]:
+        """Why each user is not to be scored; None for who is."""
+        out, short = self._flag(rows, "opted_out"), self._column(rows, "tenure") < self.rules.least_history / days(1)
+        return [
+            Absence.OPTED_OUT if left == 1 else Absence.TOO_LITTLE_HISTORY if brief else None
+            for left, brief in zip(out.tolist(), short.tolist(), strict=True)
+        ]
+
+    def standings(self, rows: Floats, *, compared: bool = True) -> Iterator[Standing]:
+        """A standing a row; `compared` says that the rows are a population, among which users have a segment."""
+        horizon = self.definition.horizon / days(1)
+        names = ("tenure", "silence", "usual", "newest_gap")
+        lived = stages(**{name: self._column(rows, name) for name in names}, horizon=horizon)
+        found = self._segments(rows) if compared else [None] * len(rows)
+        told = self._flag(rows, "no_contact")
+        for stage, segment, worth, no in zip(lived, found, self._worth(rows), told.tolist(), strict=True):
+            yield Standing(stage, segment, worth, None if np.isnan(no) else no == 0)
+
+    def _segments(self, rows: Floats) -> list[Segment]:
+        valued = bool(np.nansum(self._column(rows, "valued")))
+        columns = [-self._column(rows, "silence"), self._column(rows, "frequency"), self._column(rows, "spent")]
+        values = np.column_stack(columns[: 3 if valued else 2])
+        fifths = Fifths.among(values)
+        places = [fifths.of(values[:, place], place) for place in range(values.shape[1])]
+        return segments(*places)
+
+    def _worth(self, rows: Floats) -> list[float | None]:
+        if self.rules.worth.amount:
+            return [self.rules.worth.amount] * len(rows)
+        if not np.nansum(self._column(rows, "valued")):
+            return [None] * len(rows)
+        carried = self.rules.worth.carried_days or self.definition.horizon / days(1)
+        spent = self._column(rows, "spent") * (carried / (self.definition.look_back / days(1)))
+        return [max(amount, 0.0) for amount in spent.tolist()]
+
+    def _flag(self, rows: Floats, name: str) -> Floats:
+        """1 where a profile says yes, 0 where it says anything else, missing where it says nothing."""
+        if name not in self.features.names:
+            return np.full(len(rows), np.nan)
+        codes = self._column(rows, name)
+        return np.where(np.isnan(codes), np.nan, (codes < len(YES)).astype(float))
+
+    def _column(self, rows: Floats, name: str) -> Floats:
+        column: Floats = rows[:, self.features.names.index(name)]
+        return column
