@@ -22,6 +22,8 @@ class Database(Protocol):
     name: str  # for messages; never with a password
     near: bool  # answers within microseconds: may be asked on the event loop
     engine: Engine
+    silent_until: float  # of a monotonic clock: it has just failed and is left alone until then; 0: it answers
+    silence: str  # what was wrong then
 
     def prepare(self) -> None:
         """Make the place where the database will be, as far as that is ours to make."""

@@ -36,6 +36,7 @@ class Postgres:
     def __init__(self, url: sa.URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         self.name = url.set(drivername="postgresql", password=None).render_as_string()
+        self.silent_until, self.silence = 0.0, ""
         self._threads = threading.local()
         self._opened: list[psycopg.Connection[Row]] = []
         arguments = {"connect_timeout": CONNECT_SECONDS, "options": _WRITES, **_ALIVE}

@@ -26,6 +26,7 @@ class Sqlite:
     def __init__(self, url: sa.URL) -> None:
         self.path = Path(str(url.database))
         self.name = str(self.path)
+        self.silent_until, self.silence = 0.0, ""
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self.engine = sa.create_engine(sa.URL.create("sqlite", database=self.name))

@@ -5,9 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from features.errors import UserError
 from serving.store.database import Database
+
+_IN_BRIEF = {
+    ("full", "no space left", "could not extend"): "its disk is full",
+    ("locked", "busy", "lock timeout"): "another process has locked it",
+    ("unable to open", "no such table", "was removed", "undefinedtable"): "its file or its tables are gone",
+    ("malformed", "not a database", "corrupt"): "it is damaged",
+    ("authentication", "password", "role", "does not exist", "permission denied"): "it refuses the service",
+}
 
 
 @contextmanager
@@ -16,14 +25,26 @@ def told_apart(database: Database) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        known = database.trouble(str(getattr(error, "orig", error))) if _of_a_database(error) else None
+        known = database.trouble(str(getattr(error, "orig", error))) if is_of_a_database(error) else None
         if known is None:
             raise
         raise known from error
 
 
-def _of_a_database(error: Exception) -> bool:
+def is_of_a_database(error: Exception) -> bool:
+    """Whether a database or the way to it has failed; psycopg is told by name, because it is an extra."""
     return not isinstance(error, UserError) and (
-        isinstance(error, DatabaseError | sqlite3.DatabaseError | OSError)
+        isinstance(error, DatabaseError | PoolTimeoutError | sqlite3.DatabaseError | OSError)
         or type(error).__module__.startswith("psycopg")
     )
+
+
+def in_brief(error: Exception) -> str:
+    """What is wrong with the store, for everybody: no names, no addresses.
+
+    >>> in_brief(sqlite3.OperationalError("database or disk is full"))
+    'its disk is full'
+    """
+    complaint = f"{type(error).__name__} {error}".lower()
+    found = (words for signs, words in _IN_BRIEF.items() if any(sign in complaint for sign in signs))
+    return next(found, "it does not answer")
