@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
 from serving.auth import Keyring
 from serving.door import Door
 from serving.problems import add_problem_handlers
 from serving.routes import at_risk, health, model, scores
+from serving.rules import RouteMatrix
 from serving.schemas import ProblemOut
 from serving.settings import ServiceSettings
 from serving.store import ScoreStore
@@ -49,32 +49,33 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     # Put first and flat: an included router would be searched anew for every request, after the documentation.
     app.router.routes[:0] = [route for router in routers for route in router.routes]
     add_problem_handlers(app)
-    app.add_middleware(Door, keyring=Keyring(store, memory_seconds=settings.key_memory_seconds), settings=settings)
-    _document(app)
+    matrix = RouteMatrix(app.routes)  # complains of a route that has no rule
+    keyring = Keyring(store, memory_seconds=settings.key_memory_seconds)
+    app.add_middleware(Door, matrix=matrix, store=store, keyring=keyring, settings=settings)
+    _document(app, matrix)
     return app
 
 
-def _document(app: FastAPI) -> None:
+def _document(app: FastAPI, matrix: RouteMatrix) -> None:
     """Teach the OpenAPI document what the framework cannot know: keys, scopes and problems."""
 
     def openapi() -> dict[str, Any]:  # Any: OpenAPI
         if app.openapi_schema is None:
-            app.openapi_schema = _openapi(app)
+            app.openapi_schema = _openapi(app, matrix)
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way FastAPI documents
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:  # Any: OpenAPI
+def _openapi(app: FastAPI, matrix: RouteMatrix) -> dict[str, Any]:  # Any: OpenAPI
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     parts = document.setdefault("components", {})
     parts.setdefault("schemas", {})["ProblemOut"] = ProblemOut.model_json_schema()
     parts["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "A key of `holdfast keys create`."}
     }
-    for route in app.routes:
-        scope = getattr(route, "required_scope", None)
-        if isinstance(route, APIRoute) and scope is not None and route.methods:
-            for method in route.methods:
-                document["paths"][route.path_format][method.lower()]["security"] = [{"key": [scope]}]
+    for address in matrix.addresses:
+        for method, rule in address.rules.items():
+            if rule.scope is not None:
+                document["paths"][address.pattern][method.lower()]["security"] = [{"key": [rule.scope]}]
     return document

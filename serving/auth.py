@@ -1,14 +1,8 @@
 """Who is asking and what they may: bearer keys, remembered for a few seconds."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
-
-from fastapi import Request, Response
-from fastapi.routing import APIRoute
-from starlette.types import Scope
 
 from serving.refusals import RefusedError
 from serving.store import ApiKey, ScoreStore
@@ -55,27 +49,8 @@ class Keyring:
         return key
 
 
-def scoped_route(scope: str) -> type[APIRoute]:
-    """A class of routes that refuse a key without the scope, before the body is parsed."""
-
-    class ScopedRoute(APIRoute):
-        required_scope = scope
-
-        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            handle = super().get_route_handler()
-
-            async def checked(request: Request) -> Response:
-                require_scope(request.scope, scope)
-                return await handle(request)
-
-            return checked
-
-    return ScopedRoute
-
-
-def require_scope(request_scope: Scope, scope: str) -> None:
-    """Raise `RefusedError` when the key of the request does not cover the scope."""
-    key: ApiKey = request_scope["state"]["key"]
+def require_scope(key: ApiKey, scope: str) -> None:
+    """Raise `RefusedError` when the key does not cover the scope."""
     if not key.may(scope):
         has = ", ".join(sorted(key.scopes))
         raise RefusedError("scope_missing", f"this address needs a key with the scope {scope}; this key has {has}.")

@@ -1,4 +1,4 @@
-"""What every request passes before the application sees it: an id, a key, a capped body, a line in the log.
+"""What every request passes before the application sees it: an id, its rule, a key, a capped body, a line in the log.
 
 Pure ASGI, so that nothing is parsed for a caller who may not ask, and so that it costs little.
 """
@@ -13,20 +13,29 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.auth import Keyring
-from serving.problems import problem_of, unforeseen
+from serving.auth import Keyring, require_scope
+from serving.problems import MESSAGES, problem_of, unforeseen
 from serving.refusals import RefusedError
+from serving.rules import RouteMatrix, Rule
 from serving.settings import ServiceSettings
+from serving.store import ScoreStore
 
-PUBLIC_PATHS = frozenset({"/livez", "/readyz", "/docs", "/redoc", "/openapi.json"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
 
 
 class Door:
-    """Refuses what must not go further; the rest reaches the application with `state.key` and `state.request_id`."""
+    """Refuses what must not go further, and whatever has no rule.
 
-    def __init__(self, app: ASGIApp, *, keyring: Keyring, settings: ServiceSettings) -> None:
+    The rest reaches the application with `state.request_id`, and where the address needs a key also with `state.key`
+    and `state.store`: the store as the key's tenant sees it, the only one that such a route may use.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, matrix: RouteMatrix, store: ScoreStore, keyring: Keyring, settings: ServiceSettings
+    ) -> None:
         self._app = app
+        self._matrix = matrix
+        self._store = store
         self._keyring = keyring
         self._settings = settings
 
@@ -48,10 +57,12 @@ class Door:
                 sys.stderr.write(visit.line(scope))  # not through logging, which costs a tenth of a request
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
-        if scope["path"] not in PUBLIC_PATHS:
-            authorization = headers.get(b"authorization")
-            text = None if authorization is None else authorization.decode("latin-1")
-            scope["state"]["key"] = self._keyring.key_of(text, now=datetime.now(UTC), tick=time.monotonic())
+        found = self._matrix.find(scope["method"], scope["path"])
+        rule = None if found is None else found[1]
+        if rule is None or rule.scope is not None:
+            self._identify(scope, headers, rule)
+        if rule is None:
+            raise self._nothing_here(scope)
         if (
             b"content-length" not in headers
             and b"transfer-encoding" not in headers
@@ -59,6 +70,21 @@ class Door:
         ):
             return receive
         return await self._whole_body(scope, headers, receive)
+
+    def _identify(self, scope: Scope, headers: dict[bytes, bytes], rule: Rule | None) -> None:
+        authorization = headers.get(b"authorization")
+        text = None if authorization is None else authorization.decode("latin-1")
+        key = self._keyring.key_of(text, now=datetime.now(UTC), tick=time.monotonic())
+        if rule is not None and rule.scope is not None:
+            require_scope(key, rule.scope)
+        scope["state"]["key"] = key
+        scope["state"]["store"] = self._store.of(key.tenant)
+
+    def _nothing_here(self, scope: Scope) -> RefusedError:
+        methods = self._matrix.methods(scope["path"])
+        if methods:
+            return RefusedError("method_not_allowed", MESSAGES["method_not_allowed"], {"allow": ", ".join(methods)})
+        return RefusedError("route_unknown", MESSAGES["route_unknown"])
 
     async def _whole_body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
         _check_kind(scope, headers)

@@ -69,7 +69,7 @@ def problem_of(error: Exception) -> Response | None:
     """The problem that a known error is; None for one that nobody foresaw."""
     match error:
         case RefusedError():
-            return problem(error.code, error.message)
+            return problem(error.code, error.message, headers=error.headers)
         case NotReady():
             return problem("no_scores_yet", str(error))
         case sqlite3.Error() | DBAPIError() | PoolTimeoutError():
@@ -80,7 +80,7 @@ def problem_of(error: Exception) -> Response | None:
 
 def unforeseen() -> Response:
     """The problem that an error is which nobody foresaw; says nothing of its inside."""
-    return problem("internal_error", _MESSAGES["internal_error"])
+    return problem("internal_error", MESSAGES["internal_error"])
 
 
 def problem(
@@ -140,10 +140,10 @@ async def _framework(request: Request, error: Exception) -> Response:
     )
     if code == "bad_request" and request.method == "POST":
         return problem("invalid_json", "the body cannot be read as JSON; expected one JSON object in UTF-8.")
-    return problem(code, _MESSAGES[code], headers=dict(headers or {}))
+    return problem(code, MESSAGES[code], headers=dict(headers or {}))
 
 
-_MESSAGES = {
+MESSAGES = {
     "bad_request": "the request cannot be understood; see /openapi.json for what is expected.",
     "route_unknown": "there is nothing at this address; see /openapi.json for the addresses there are.",
     "method_not_allowed": "this address does not take this method; the header Allow names those it takes.",

@@ -4,7 +4,8 @@
 class RefusedError(Exception):
     """A request that is refused: `code` is one of `serving.problems.KINDS`, the message says what to do."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.headers = headers

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from serving.auth import scoped_route
 from serving.bodies import at_risk_body, json_response
 from serving.cursors import from_cursor, to_cursor
 from serving.lists import csv_lines, list_row
@@ -15,10 +14,9 @@ from serving.routes.documents import problems
 from serving.schemas import AtRiskOut, AtRiskQuery
 from serving.store import AtRiskPage, ScoreStore, Wanted
 
-SCOPE = "lists:read"
 ADDRESS = "/v1/users/at-risk"
 CSV = "text/csv; charset=utf-8; header=present"
-router = APIRouter(route_class=scoped_route(SCOPE), tags=["lists"])
+router = APIRouter(tags=["lists"])
 
 _CSV_EXAMPLE = (
     "user_id,churn_probability,percentile,tier,reasons,lifecycle_stage,segment,value_at_risk,contactable,cutoff,horizon_start,horizon_end,model_version,definition_id\r\n"
@@ -44,7 +42,7 @@ async def at_risk(
     All pages behind one cursor come from one run, also when a new one has been written meanwhile. In CSV a text that
     a spreadsheet would run as a formula has an apostrophe before it. Needs the scope `lists:read`.
     """
-    store: ScoreStore = request.app.state.store
+    store: ScoreStore = request.state.store
     return await run_in_threadpool(_page, store, query, accept=accept)
 
 

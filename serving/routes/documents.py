@@ -67,8 +67,8 @@ def _example(code: str) -> dict[str, Any]:  # Any: JSON
     }
 
 
-def _store(request: Request) -> ScoreStore:
-    store: ScoreStore = request.app.state.store
+async def _store(request: Request) -> ScoreStore:
+    store: ScoreStore = request.state.store
     return store
 
 

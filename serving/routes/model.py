@@ -4,15 +4,13 @@ from fastapi import APIRouter, Request, Response
 
 from features.errors import NotReady
 from features.windows import iso
-from serving.auth import scoped_route
 from serving.bodies import json_response
 from serving.routes.documents import problems
 from serving.schemas import ModelOut
 from serving.store import Run, ScoreStore
 from serving.store.reader import NO_SCORES_YET
 
-SCOPE = "scores:read"
-router = APIRouter(route_class=scoped_route(SCOPE), tags=["model"])
+router = APIRouter(tags=["model"])
 
 
 @router.get(
@@ -26,7 +24,7 @@ async def model(request: Request) -> Response:
 
     Needs the scope `scores:read`.
     """
-    store: ScoreStore = request.app.state.store
+    store: ScoreStore = request.state.store
     run = store.current_run()
     if run is None:
         raise NotReady(NO_SCORES_YET)

@@ -1,10 +1,10 @@
 """Scores of users: one, or many at once."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from serving.auth import require_scope, scoped_route
 from serving.bodies import json_response, lookup_body, score_body
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
@@ -12,8 +12,7 @@ from serving.schemas import LONGEST_USER_ID, LookupIn, LookupOut, ScoreOut
 from serving.store import Absence, ScoreStore
 
 MOST_IN_THE_LOOP = 50  # ids; a few microseconds each, more would keep the other requests waiting
-SCOPE = "scores:read"
-router = APIRouter(route_class=scoped_route(SCOPE), tags=["scores"])
+router = APIRouter(tags=["scores"])
 
 _WHY_ABSENT = {
     Absence.UNKNOWN: "this user is unknown: the events hold nothing of them before the cutoff. "
@@ -23,15 +22,14 @@ _WHY_ABSENT = {
 }
 
 
-class _DirectRoute(scoped_route(SCOPE)):  # type: ignore[misc]  # a class made by a function
+class _DirectRoute(APIRoute):
     """Hands the user id straight to the endpoint: the framework's way of parameters costs more than the lookup."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in self.methods:
+        if scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)  # says which methods are allowed
             return
-        require_scope(scope, SCOPE)
         response = await self.endpoint(Request(scope), _checked(scope["path_params"]["user_id"]))
         await response(scope, receive, send)
 
@@ -50,7 +48,7 @@ async def user_score(request: Request, user_id: UserIdInPath) -> Response:
 
     Needs the scope `scores:read`. A 404 says with its `code` whether the user is unknown or outside the population.
     """
-    store: ScoreStore = request.app.state.store
+    store: ScoreStore = request.state.store
     found = store.score(user_id)
     if isinstance(found, Absence):
         raise RefusedError(found.value, _WHY_ABSENT[found])
@@ -68,7 +66,7 @@ async def user_score(request: Request, user_id: UserIdInPath) -> Response:
 )
 async def look_up(request: Request, body: LookupIn) -> Response:
     """Up to 10,000 users at once; an id sent twice is answered twice. Needs the scope `scores:read`."""
-    store: ScoreStore = request.app.state.store
+    store: ScoreStore = request.state.store
     if len(body.user_ids) <= MOST_IN_THE_LOOP:
         return _looked_up(store, body.user_ids)
     return await run_in_threadpool(_looked_up, store, body.user_ids)

@@ -1,0 +1,89 @@
+"""The route matrix: what every address asks of a caller. An address that is not in it is not served.
+
+The door enforces it before anything is parsed, and the documentation is made from it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from re import Pattern
+from typing import Literal
+
+from starlette.routing import BaseRoute, Route
+
+JSON = "application/json"
+Rate = Literal["read", "bulk", "write", "free"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one method of one address asks of a caller, and what it does."""
+
+    scope: str | None  # that the key needs; None: open to everybody, and then without a tenant
+    rate: Rate = "read"  # which allowance a request is taken from
+    changes: bool = (
+        False  # whether anything is another after it; such a POST can be sent again with its Idempotency-Key
+    )
+    personal: bool = False  # whether it tells something of users: it is then noted who asked
+    takes: tuple[str, ...] = (JSON,)  # media types of its body
+    streams: bool = False  # its body is handed on as it arrives, up to `max_upload_bytes`
+
+
+OPEN = Rule(None, rate="free")
+RULES: dict[tuple[str, str], Rule] = {
+    ("GET", "/v1/users/{user_id}/score"): Rule("scores:read", personal=True),
+    ("POST", "/v1/scores/lookup"): Rule("scores:read", rate="bulk", personal=True),
+    ("GET", "/v1/users/at-risk"): Rule("lists:read", rate="bulk", personal=True),
+    ("GET", "/v1/model"): Rule("scores:read"),
+    ("GET", "/livez"): OPEN,
+    ("GET", "/readyz"): OPEN,
+    ("GET", "/openapi.json"): OPEN,
+    ("HEAD", "/openapi.json"): OPEN,
+    ("GET", "/docs"): OPEN,
+    ("HEAD", "/docs"): OPEN,
+    ("GET", "/docs/oauth2-redirect"): OPEN,
+    ("HEAD", "/docs/oauth2-redirect"): OPEN,
+    ("GET", "/redoc"): OPEN,
+    ("HEAD", "/redoc"): OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """An address of the application with the rules of its methods."""
+
+    pattern: str
+    matches: Pattern[str]  # the router's own expression, so that both always mean the same address
+    rules: dict[str, Rule]
+
+
+class RouteMatrix:
+    """The rules by method and path; raises `LookupError` for a route without one."""
+
+    def __init__(self, routes: Iterable[BaseRoute], rules: dict[tuple[str, str], Rule] | None = None) -> None:
+        rules = RULES if rules is None else rules
+        self.addresses = [_ruled(route, rules) for route in routes]
+
+    def find(self, method: str, path: str) -> tuple[str, Rule] | None:
+        """The pattern and the rule of a request, as the router will find its route: the first that matches."""
+        for address in self.addresses:
+            if address.matches.match(path) is not None:
+                rule = address.rules.get(method)
+                if rule is not None:
+                    return address.pattern, rule
+        return None
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that an address takes; none where there is nothing."""
+        return sorted({method for each in self.addresses if each.matches.match(path) for method in each.rules})
+
+
+def _ruled(route: BaseRoute, rules: dict[tuple[str, str], Rule]) -> Ruled:
+    if not isinstance(route, Route) or not route.methods:
+        raise LookupError(f"{route!r} cannot have a rule: only plain routes are served")
+    missing = [method for method in sorted(route.methods) if (method, route.path_format) not in rules]
+    if missing:
+        raise LookupError(
+            f"{', '.join(missing)} {route.path_format} has no rule: say in serving/rules.py which scope it needs"
+        )
+    mine = {method: rules[method, route.path_format] for method in route.methods}
+    return Ruled(route.path_format, route.path_regex, mine)
