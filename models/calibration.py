@@ -1,19 +1,20 @@
-"""From log-odds to honest probabilities: four ways, each a few numbers in JSON, and the choice between them."""
+"""From log-odds to honest probabilities: five ways, each a few numbers in JSON, and the choice between them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from features.errors import BadInput
+from models.venn_abers import VennAbers, fit_venn_abers
 
 Floats = NDArray[np.float64]
 SURE = 1e-9  # nobody is certain: probabilities stay this far from 0 and 1, so that a log loss is finite
 FEWEST = 30  # of either outcome; with fewer a fitted curve is mostly noise
-SIMPLEST_FIRST = ("identity", "shift", "platt", "beta", "isotonic")
+SIMPLEST_FIRST = ("identity", "shift", "platt", "beta", "isotonic", "venn_abers")
 
 
 class Calibrator(Protocol):
@@ -93,17 +94,33 @@ def to_json(calibrator: Calibrator) -> dict[str, Any]:  # Any: JSON
     >>> to_json(Platt(slope=1.0, intercept=-0.5))
     {'kind': 'platt', 'slope': 1.0, 'intercept': -0.5}
     """
-    return {"kind": calibrator.kind, **asdict(calibrator)}  # type: ignore[call-overload] # all four are dataclasses
+    known = fields(calibrator)  # type: ignore[arg-type] # all five are dataclasses
+    return {"kind": calibrator.kind, **{each.name: getattr(calibrator, each.name) for each in known if each.init}}
 
 
 def from_json(data: dict[str, Any]) -> Calibrator:  # Any: JSON
     """The calibrator that `to_json` wrote; `BadInput` for a kind this version does not know."""
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
     kind = values.pop("kind", None)
-    known: dict[str, Callable[..., Calibrator]] = {one.kind: one for one in (Identity, Platt, Beta, Isotonic)}
+    known: dict[str, Callable[..., Calibrator]] = {
+        one.kind: one for one in (Identity, Platt, Beta, Isotonic, VennAbers)
+    }
     if kind not in known:
         raise BadInput(f"a calibration of kind {kind!r}; this version knows {', '.join(known)}.")
     return known[kind](**values)
+
+
+def moved(calibrator: Calibrator, *, by: float) -> Calibrator:
+    """The calibrator with its probabilities moved by so much on the log-odds.
+
+    >>> moved(Platt(slope=1.0, intercept=0.0), by=0.5)
+    Platt(slope=1.0, intercept=0.5)
+    """
+    if isinstance(calibrator, Platt | Beta):
+        return replace(calibrator, intercept=calibrator.intercept + by)
+    if isinstance(calibrator, Isotonic | VennAbers):
+        return replace(calibrator, heights=tuple(expit(logit(np.array(calibrator.heights)) + by).tolist()))
+    return Platt(slope=1.0, intercept=by)
 
 
 def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str) -> Calibrator:
@@ -118,6 +135,8 @@ def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str) -> Calib
         return Identity()
     if kind == "isotonic":
         return _isotonic(scores, outcome)
+    if kind == "venn_abers":
+        return fit_venn_abers(scores, outcome)
     if kind == "beta":
         low, high = -np.logaddexp(0.0, -scores), np.logaddexp(0.0, scores)
         return Beta(*_logistic(np.column_stack([low, high]), outcome, start=[1.0, 1.0, 0.0]))

@@ -26,7 +26,7 @@ from features.language import events, feature_set
 from features.snapshots import Bucketed
 from features.user_events import FloatArray
 from features.windows import days, iso, shift
-from models.calibration import Beta, Calibrator, Isotonic, Platt
+from models.calibration import moved
 from models.model import ChurnModel
 from training.fit import Recipe, TrainSettings, fit_model
 from training.metrics import log_losses
@@ -168,19 +168,6 @@ def follow_deployed(
         workers=settings.workers,
     )
     return _follow_to(level, model, newest, past.at(before), reach_days=_reach_of(now, split))
-
-
-def moved(calibrator: Calibrator, *, by: float) -> Calibrator:
-    """The calibrator with its probabilities moved by so much on the log-odds.
-
-    >>> moved(Platt(slope=1.0, intercept=0.0), by=0.5)
-    Platt(slope=1.0, intercept=0.5)
-    """
-    if isinstance(calibrator, Platt | Beta):
-        return replace(calibrator, intercept=calibrator.intercept + by)
-    if isinstance(calibrator, Isotonic):
-        return replace(calibrator, heights=tuple(expit(logit(np.array(calibrator.heights)) + by).tolist()))
-    return Platt(slope=1.0, intercept=by)
 
 
 def _known_from(split: Split, start: datetime | None) -> datetime:

@@ -89,9 +89,9 @@ def test_overconfidence_is_taken_back() -> None:
     assert choice.calibrator.slope == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_a_staircase_needs_knots() -> None:
+def test_a_staircase_needs_steps() -> None:
     choice = choose_calibrator(SPREAD, drawn(SPREAD, np.where(np.abs(SPREAD) < 0.7, -3.0, 2.0 * np.sign(SPREAD))))
-    assert choice.kind == "isotonic"
+    assert choice.kind in {"isotonic", "venn_abers"}
 
 
 def test_few_users_are_no_ground_to_doubt_the_margin() -> None:

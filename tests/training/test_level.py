@@ -10,11 +10,11 @@ from scipy.special import expit, logit
 from features.language import FeatureSet
 from features.log import EventLog
 from features.windows import days, shift, utc
-from models.calibration import Beta, Calibrator, Identity, Isotonic, Platt
+from models.calibration import Beta, Calibrator, Identity, Isotonic, Platt, moved
 from models.definition import ChurnDefinition
 from training.evidence import Evidence, examine, plan_for
 from training.fit import TrainSettings
-from training.level import FEWEST_WINDOWS, YEAR, Level, Window, _decided, cutoffs_of_year_ago, moved
+from training.level import FEWEST_WINDOWS, YEAR, Level, Window, _decided, cutoffs_of_year_ago
 
 MONTH = ChurnDefinition(look_back=days(56), horizon=days(28))
 QUICK = TrainSettings(
