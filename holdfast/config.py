@@ -18,6 +18,7 @@ from features.windows import format_span, parse_span
 from holdfast.settings import Churn, Settings
 
 FILE_NAME = "holdfast.toml"
+CHURN = "churn"  # what the definition of that section is called beside those that have names
 DEFINITIONS = "definitions"  # the table whose tables are definitions of churn beside [churn]
 CONFIG_VARIABLE = "HOLDFAST_CONFIG"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")  # of a definition: it becomes part of a folder's and a model's name
@@ -70,7 +71,7 @@ class Resolved:
     settings: Settings
     data_dir: Path
     source: Path | None  # the configuration file, if there is one
-    definitions: Mapping[str, Churn] = field(default_factory=dict)  # all that the file has beside [churn]
+    definitions: Mapping[str, Churn] = field(default_factory=dict)  # as the file has them, [churn] first
 
     def with_values(self, values: Given) -> "Resolved":
         """The same with these values in the place of what was said before; the data folder stays."""
@@ -126,7 +127,8 @@ def resolve(options: Given, *, environment: Mapping[str, str], folder: Path, fil
     by_default = source is not None and ("data", "dir") not in merged
     here = source.parent if source and by_default else folder
     data_dir = (here / Path(settings.data.dir).expanduser()).absolute()
-    churns = {name: _churn(values) for name, values in named.items()}
+    base = {place: value for place, value in from_file.items() if place[0] == "churn"}
+    churns = {name: _churn(values) for name, values in {CHURN: base, **named}.items()} if named else {}
     return Resolved(settings=settings, data_dir=data_dir, source=source, definitions=churns)
 
 
@@ -220,9 +222,10 @@ def _definitions(tables: object, source: Path) -> dict[str, dict[tuple[str, str]
         )
     found = {}
     for name, table in tables.items():
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or name == CHURN:
             raise BadInput(
-                f"{source}: [{DEFINITIONS}.{name}] is no name; expected up to 40 small letters, digits, - or _."
+                f"{source}: [{DEFINITIONS}.{name}] is no name; expected up to 40 small letters, digits, - or _, "
+                f"and not {CHURN}."
             )
         if "definition" in table:
             raise BadInput(f"{source}: [{DEFINITIONS}.{name}] names a definition itself; expected what it means.")

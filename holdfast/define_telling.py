@@ -6,13 +6,13 @@ from training.candidates import name_of
 
 def defined_text(done: Defined) -> str:
     """The report, the files, and what to do next."""
-    return "\n\n".join([done.found.says(), *([_files(done)] if done.files else []), _next(done)])
+    return "\n\n".join([done.says, *([_files(done)] if done.files else []), _next(done)])
 
 
 def defined_document(done: Defined) -> dict[str, object]:
     """The same for machines."""
     return {
-        **done.found.to_json(),
+        **done.to_json(),
         "log_version": done.log_version,
         "files": list(done.files),
         "written": done.written,
@@ -21,7 +21,7 @@ def defined_document(done: Defined) -> dict[str, object]:
 
 def defined_code(done: Defined) -> int:
     """1 where the log carries no definition, else 0."""
-    return int(done.found.recommendation.definition is None)
+    return int(done.found is not None and done.recommended is None)
 
 
 def _files(done: Defined) -> str:
@@ -29,11 +29,15 @@ def _files(done: Defined) -> str:
 
 
 def _next(done: Defined) -> str:
-    chosen = done.found.recommendation.definition
+    if done.found is None:
+        return "An event decides, so days of silence recommend nothing. Next: holdfast train"
+    chosen = done.recommended
     if chosen is None:
         return "Nothing was written: there is no definition to write."
     if done.written is not None:
-        return f"Wrote look-back and horizon {name_of(chosen)} to [churn] of {done.written}. Next: holdfast train"
+        return (
+            f"Wrote look-back and horizon {name_of(chosen)} to [{done.section}] of {done.written}. Next: holdfast train"
+        )
     if chosen == done.found.in_force:
         return "The recommended definition is the one in force. Next: holdfast train"
     return "To take it: holdfast define --write"

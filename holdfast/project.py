@@ -34,11 +34,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from holdfast.check_steps import Checked
+    from holdfast.define_steps import Defined
     from holdfast.gate_steps import Promoted, RolledBack
     from holdfast.steps import Scored, Trained
     from models.champions import Change
     from training.backtest import Backtest
-    from training.define import Assistance
     from training.gate import Verdict
 
 Section = Mapping[str, object]
@@ -116,8 +116,8 @@ class Project:
         until: Moment | None = None,
         to: Path | str | None = None,
         write: bool = False,
-    ) -> "Assistance":
-        """What the log says about how many days of silence mean churn, with a recommendation.
+    ) -> "Defined":
+        """What the log says about how many days of silence mean churn, and the definitions of the file side by side.
 
         `candidates` are look-backs and horizons such as `60d/30d`. `to` is a folder for the pictures, `write` puts
         the recommendation into holdfast.toml.
@@ -132,7 +132,7 @@ class Project:
             to=None if to is None else Path(to),
             write=write,
         )
-        return define_steps.define(self._session(), asked).found
+        return define_steps.define(self._session(), asked)
 
     def check(self, *, cutoff: Moment | None = None) -> "Checked":
         """Is the log fit to learn from, and does anything in it know the outcome?"""

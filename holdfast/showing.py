@@ -6,10 +6,10 @@ from features.errors import BadInput
 from features.ingest import Ingested
 from holdfast import check_telling, gate_telling, telling
 from holdfast.check_steps import Checked
+from holdfast.define_steps import Defined
 from holdfast.gate_steps import Promoted, RolledBack
 from holdfast.steps import Scored, Trained
 from training.backtest import Backtest
-from training.define import Assistance
 from training.gate import Verdict
 from training.trial import NAMES
 
@@ -26,8 +26,8 @@ def tell(done: object) -> str:  # noqa: PLR0911 - one answer a kind
     match done:
         case Ingested():
             return telling.ingested_text(done)
-        case Assistance():
-            return done.says()
+        case Defined():
+            return done.says
         case Checked():
             return check_telling.checked_text(done, onward="")
         case Trained():
@@ -50,10 +50,10 @@ def figures(done: object) -> "dict[str, Figure]":
 
     Raises `BadInput` for what has none.
     """
-    if isinstance(done, Assistance):
-        from training.define_plots import figures as of_definition  # noqa: PLC0415 - matplotlib costs half a second
+    if isinstance(done, Defined):
+        from training import define_plots  # noqa: PLC0415 - matplotlib costs half a second
 
-        return of_definition(done)
+        return define_plots.of_definitions(done.found, done.sides)
     if isinstance(done, Trained):
         from training.plots import figures as of_training  # noqa: PLC0415 - as above
 

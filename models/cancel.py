@@ -59,6 +59,10 @@ class Cancel:
             starts=self.starts,
         )
 
+    def back(self, alive: Chosen) -> Chosen:
+        """What shows that somebody who has gone is there again: a new start, or any activity where none is named."""
+        return Chosen(self.starts) if self.starts else alive
+
     def churned(
         self,
         events: UserEvents,

@@ -43,6 +43,9 @@ class Outcome(Protocol):
     def among(self, active: Population) -> Population:
         """Who can be lost, given who is active."""
 
+    def back(self, alive: Chosen) -> Chosen:
+        """What shows that somebody who has gone is there again, given what is activity."""
+
     def churned(
         self, events: UserEvents, alive: Chosen, *, users: NDArray[np.object_], starts: IntArray, ends: IntArray
     ) -> NDArray[np.bool_]:
@@ -122,6 +125,11 @@ class ChurnDefinition:
     def named_kinds(self) -> dict[str, tuple[str, ...]]:
         """All kinds of event that it names, by their setting."""
         return {"activity": self.activity, **self.outcome.named}
+
+    @property
+    def back(self) -> Chosen:
+        """The events that show that somebody who has gone is there again."""
+        return self.outcome.back(self.active.alive)
 
     @property
     def id(self) -> str:

@@ -36,6 +36,10 @@ class Inactivity:
         """Who can be lost: whoever is active."""
         return active
 
+    def back(self, alive: Chosen) -> Chosen:
+        """What shows that somebody who has gone is there again: any activity."""
+        return alive
+
     def churned(
         self, events: UserEvents, alive: Chosen, *, users: NDArray[np.object_], starts: IntArray, ends: IntArray
     ) -> NDArray[np.bool_]:

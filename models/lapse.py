@@ -42,6 +42,10 @@ class Lapse:
         plain = (active.activity, active.look_back, active.most_a_day, active.least_value)
         return Paid(*plain, renewals=self.renewals)
 
+    def back(self, alive: Chosen) -> Chosen:  # noqa: ARG002 - what is activity plays no part
+        """What shows that somebody who has gone is there again: a renewal."""
+        return Chosen(self.renewals.kinds)
+
     def churned(
         self,
         events: UserEvents,

@@ -1,6 +1,7 @@
 """Pictures of what the definition assistant found, readable in black and white; each function returns a Figure."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from math import isfinite
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from training.candidates import Candidate
 from training.define import Assistance
+from training.side_by_side import SideBySide
 from training.silence import QUANTILES, ErrorCurves, Gaps, ReturnCurve
 
 Style = dict[str, Any]  # Any: whatever a line or an area can be told
@@ -20,6 +22,9 @@ DASHED: Style = {"color": "black", "linewidth": 2.0, "linestyle": (0, (5, 2)), "
 THIN: Style = {"color": "0.55", "linewidth": 1.0, "zorder": 2}
 TITLE_PAD = 20  # points: between title and picture a line is named
 FEWEST_CUTOFFS = 5  # of a thin line: fewer show no course
+SIDES: tuple[Style, ...] = tuple(
+    {"color": color, "linestyle": line, "linewidth": 2.0} for color in ("black", "0.55") for line in ("-", "--", ":")
+)
 MARK: Style = {"color": "black", "linewidth": 1.2, "linestyle": ":", "zorder": 2}
 
 
@@ -35,6 +40,12 @@ def figures(found: Assistance) -> dict[str, Figure]:
     if any(len(each.cutoffs) > 1 for each in found.candidates):
         pictures["base_rates"] = base_rates(found.candidates, chosen=found.recommended)
     return pictures
+
+
+def of_definitions(found: Assistance | None, sides: SideBySide | None) -> dict[str, Figure]:
+    """All pictures that there are: of what the log says about silence, and of definitions side by side."""
+    pictures = {} if found is None else figures(found)
+    return pictures if sides is None else pictures | {"side_by_side": side_by_side(sides)}
 
 
 def return_curve(curve: ReturnCurve, *, horizon: int | None) -> Figure:
@@ -131,6 +142,21 @@ def gaps(found: Gaps) -> Figure:
     axes.set(ylabel="days", title="How long do users pause between two acts?")
     axes.set_xticks(places, [f"{share:.0%} of gaps\nat most" for share in QUANTILES])
     axes.legend(loc="upper left", frameon=False)
+    _bare(axes)
+    return figure
+
+
+def side_by_side(found: SideBySide) -> Figure:
+    """The share called churned at every cutoff, a line a definition, each with its name at its end."""
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots()
+    when: Any = found.cutoffs  # Any: the stubs of `plot` know no dates
+    for side, style in zip(found.sides, cycle(SIDES), strict=False):
+        axes.plot(when, side.rates, label=side.name, **style)
+    axes.set(ylabel="share called churned", xlabel="cutoff", title="The same cutoffs by each definition")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     _bare(axes)
     return figure
 

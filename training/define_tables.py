@@ -1,13 +1,21 @@
 """What the definition assistant found, as tables of plain text."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from math import isinf, isnan
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from features.user_events import FloatArray
 from models.definition import ChurnDefinition
 from training.advice import percent, spoken
 from training.candidates import USUAL_DAYS, Candidate
 from training.silence import QUANTILES, ErrorCurves, Gaps, Range, ReturnCurve
+
+if TYPE_CHECKING:
+    from training.side_by_side import Agreement, Side  # it is told by this module
 
 WIDTH = 110
 _UNKNOWN = "-"
@@ -96,6 +104,66 @@ def candidates(
         *_aligned([[*heads, ""], *rows]),
         "a month: change of the churned share in points; came back: of those called churned; users: at a cutoff.",
     ]
+
+
+def sides(found: "Sequence[Side]", *, followed: timedelta) -> list[str]:
+    """What each definition says, and a line of figures each."""
+    heads = ["definition", "churned", "by cutoff", "came back", "fell silent", "users"]
+    rows = [
+        [
+            each.name,
+            percent(each.churned) if each.people.any() else _UNKNOWN,
+            _from_to(each.rates),
+            _UNKNOWN if isnan(each.came_back.value) else percent(each.came_back),
+            _UNKNOWN if isnan(each.fell_silent.value) else percent(each.fell_silent),
+            f"{each.users_a_cutoff:,.0f}",
+        ]
+        for each in found
+    ]
+    long = f"within {followed.days} days after the horizon"
+    return [
+        *(f"{each.name}: {each.definition.says()}" for each in found),
+        "",
+        *_aligned([heads, *rows]),
+        f"came back: of those called churned, {long}; fell silent: of those called stayed, no activity {long}; "
+        "users: at a cutoff.",
+    ]
+
+
+def agreements(found: "Sequence[Agreement]") -> list[str]:
+    """A line a pair of definitions."""
+    if not found:
+        return []
+    heads = ["first, second", "users", "both", "first only", "second only", "same label", "kappa"]
+    rows = [
+        [
+            f"{each.first}, {each.second}",
+            f"{each.users:,}",
+            *(f"{share:.1%}" if each.users else _UNKNOWN for share in _alone(each)),
+            percent(each.same) if each.users else _UNKNOWN,
+            _UNKNOWN if isnan(each.kappa.value) else f"{each.kappa.value:.2f}",
+        ]
+        for each in found
+    ]
+    return [
+        *_aligned([heads, *rows]),
+        "users: in both populations, each once a cutoff; both, first only, second only: who of them is called churned; "
+        "kappa: agreement beyond chance, 1 at most.",
+        *(
+            f"In the population of one alone: {each.first} {each.only_first:,}, {each.second} {each.only_second:,}."
+            for each in found
+            if each.only_first or each.only_second
+        ),
+    ]
+
+
+def _alone(each: "Agreement") -> tuple[float, float, float]:
+    return each.both_churned, each.first_alone, each.second_alone
+
+
+def _from_to(rates: FloatArray) -> str:
+    known = rates[~np.isnan(rates)]
+    return f"{100 * known.min():.0f}-{100 * known.max():.0f} %" if len(known) else _UNKNOWN
 
 
 def _days(day: float) -> str:

@@ -137,8 +137,11 @@ def test_a_named_definition_stands_in_the_place_of_the_section(tmp_path: Path) -
     write(tmp_path, TWO)
     plain = resolve({}, environment={}, folder=tmp_path)
     assert (plain.settings.churn.horizon, plain.settings.churn.definition) == (timedelta(days=30), "")
-    assert sorted(plain.definitions) == ["cancelled", "month"]
-    chosen = resolve({("churn", "definition"): "cancelled"}, environment={}, folder=tmp_path).settings.churn
+    assert list(plain.definitions) == ["churn", "cancelled", "month"]
+    assert plain.definitions["churn"] == plain.settings.churn
+    resolved = resolve({("churn", "definition"): "cancelled"}, environment={}, folder=tmp_path)
+    assert resolved.definitions == plain.definitions
+    chosen = resolved.settings.churn
     assert (chosen.kind, chosen.cancel, chosen.activity, chosen.definition) == ("cancel", ("stop",), (), "cancelled")
     by_environment = resolve({}, environment={"HOLDFAST_CHURN_DEFINITION": "month"}, folder=tmp_path)
     assert by_environment.settings.churn.horizon == timedelta(days=28)
@@ -165,6 +168,7 @@ def test_the_file_may_choose_a_definition_itself(tmp_path: Path) -> None:
         (TWO + "least_value = -1.0\n", "", ["least_value is -1.0"]),
         (TWO + 'definition = "month"\n', "", ["[definitions.month]", "names a definition itself"]),
         ('[definitions."a b"]\nhorizon = "1d"\n', "", ["[definitions.a b] is no name"]),
+        ("[definitions.churn]\n", "", ["[definitions.churn] is no name"]),
         ('[definitions]\nhorizon = "1d"\n', "", ["definitions holds no names", "[definitions.NAME]"]),
     ],
 )
