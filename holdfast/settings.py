@@ -215,6 +215,10 @@ class Train:
     leaves: int = setting(7, "leaves of a tree", metavar="NUMBER")
     learning_rate: float = setting(0.03, "how much a tree may say", metavar="NUMBER")
     rows_per_leaf: int = setting(200, "fewest rows in a leaf", metavar="NUMBER")
+    column_share: float = setting(0.3, "share of the features that are drawn for each tree", metavar="SHARE")
+    row_share: float = setting(0.8, "share of the rows that are drawn for each tree", metavar="SHARE")
+    l2: float = setting(20.0, "penalty on the weights of leaves", metavar="NUMBER")
+    linear_l2: float = setting(1000.0, "penalty on the weights of the spline regression", metavar="NUMBER")
     risk_rises_with: tuple[str, ...] = setting(
         (),
         "features, or patterns of their names, with which the risk may only rise",

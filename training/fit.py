@@ -25,6 +25,10 @@ _RANGES: dict[str, tuple[float, float]] = {
     "leaves": (2, 100_000),
     "learning_rate": (0.0001, 1),
     "rows_per_leaf": (1, 1_000_000_000),
+    "column_share": (0.001, 1),
+    "row_share": (0.001, 1),
+    "l2": (0, 1e9),
+    "linear_l2": (0.001, 1e12),
     "step_days": (1, 3660),
     "max_cutoffs": (1, 100_000),
     "test_cutoffs": (1, 100_000),
@@ -50,8 +54,8 @@ class TrainSettings:
     l2: float = 20.0
     boosters: int = 2  # seeds whose margins are averaged
     linear_l2: float = 1000.0  # of log loss summed over rows, on a standardised basis
-    rising: tuple[str, ...] = ()  # features (or patterns of them) with which the risk may only rise
-    falling: tuple[str, ...] = ()  # those with which it may only fall
+    risk_rises_with: tuple[str, ...] = ()  # features (or patterns of them) with which the risk may only rise
+    risk_falls_with: tuple[str, ...] = ()  # those with which it may only fall
     blends: tuple[float, ...] = (0.5, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
     calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
     step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
@@ -212,7 +216,9 @@ def unfitted(
 
 def directions_of(settings: TrainSettings, names: Sequence[str], *, categorical: Sequence[str] = ()) -> Directions:
     """Which of the features the settings prescribe a direction; raises `BadInput` for names that mean none."""
-    return Directions.of(names, rising=settings.rising, falling=settings.falling, categorical=categorical)
+    return Directions.of(
+        names, rising=settings.risk_rises_with, falling=settings.risk_falls_with, categorical=categorical
+    )
 
 
 def check_outcomes(rows: TrainingSet) -> None:

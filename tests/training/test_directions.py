@@ -35,7 +35,13 @@ def test_categories_have_no_direction() -> None:
 
 def test_the_deployed_model_keeps_to_the_directions_of_the_settings(shop: EventLog, few_features: FeatureSet) -> None:
     asked = TrainSettings(
-        trees=40, boosters=1, step_days=7, max_cutoffs=6, replicates=20, rising=("days_since_*",), falling=("spend_*",)
+        trees=40,
+        boosters=1,
+        step_days=7,
+        max_cutoffs=6,
+        replicates=20,
+        risk_rises_with=("days_since_*",),
+        risk_falls_with=("spend_*",),
     )
     found = train(shop, FORTNIGHT, few_features, now=utc("2026-09-01"), code_version="0.1.0", settings=asked)
     assert (found.model.rising, found.model.falling) == (("days_since_last_event",), ("spend_56d",))
@@ -53,7 +59,7 @@ def test_a_wrong_name_is_refused_before_the_log_is_read(shop: EventLog, few_feat
             few_features,
             now=utc("2026-09-01"),
             code_version="0.1.0",
-            settings=TrainSettings(rising=("silence",)),
+            settings=TrainSettings(risk_rises_with=("silence",)),
             on_progress=lambda what, *_: stages.append(what),
         )
     assert stages == []

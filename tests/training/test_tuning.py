@@ -145,7 +145,7 @@ def test_another_log_version_definition_row_or_setting_is_another_study_and_more
         study(rows, replace(ABOUT, features="features-2")),
         study(rows, replace(ABOUT, as_known=True)),
         study(rows, settings=replace(STUMPS, seed=1)),
-        study(rows, settings=replace(STUMPS, rising=("one",))),
+        study(rows, settings=replace(STUMPS, risk_rises_with=("one",))),
     ]
     assert len({study(rows), *others}) == 8
     assert study(rows, settings=replace(STUMPS, threads=4, workers=2, tune_trials=9)) == study(rows)
