@@ -31,9 +31,10 @@ T = TypeVar("T")
 
 
 async def asked(store: ScoreStore, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """The answer to a short question, as in `await asked(store, store.score, user_id)`.
+    """The answer to a short question to the store.
 
-    Raises `RefusedError` (`store_unavailable`) when the store cannot be asked or does not answer in time.
+    For example `await asked(store, store.score, user_id)`. Raises `RefusedError` (`store_unavailable`) when the store
+    cannot be asked or does not answer in time.
     """
     database = store.database
     if not database.silent_until and database.near:

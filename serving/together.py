@@ -1,0 +1,60 @@
+"""Questions for one user's score that arrive while others are being answered go to a distant store as one.
+
+A round trip and a statement cost more than a row, so under load the store is asked for a dozen users at once and
+answers several times as many of them; a single question still goes at once, alone.
+"""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+from serving.asking import asked
+from serving.store import Absence, ScoreStore, StoredScore
+
+_AT_A_TIME = 2  # one question is on its way while the answer to another is being taken apart
+_MOST_TOGETHER = 100  # users; more would make the first of them wait for the last
+
+Answer = StoredScore | Absence
+
+
+async def score_asked(store: ScoreStore, user_id: str) -> Answer:
+    """What `store.score(user_id)` returns, asked directly or together with other users' by what suits the store."""
+    if store.database.near:
+        return await asked(store, store.score, user_id)
+    gathering = _gatherings.get(store)
+    if gathering is None:
+        gathering = _gatherings[store] = _Gathering()
+    return await gathering.score(store, user_id)
+
+
+class _Gathering:
+    """The users of one tenant who wait to be asked about."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[str, asyncio.Future[Answer]]] = []
+        self._asking: set[asyncio.Task[None]] = set()
+
+    async def score(self, store: ScoreStore, user_id: str) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((user_id, answer))
+        if len(self._asking) < _AT_A_TIME:
+            task = asyncio.create_task(self._ask(store))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+        return await answer
+
+    async def _ask(self, store: ScoreStore) -> None:
+        while self._waiting:
+            asked_now, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+            try:
+                found = await asked(store, store.lookup, [user_id for user_id, _ in asked_now])
+            except Exception as error:  # noqa: BLE001 (raised where each of them waits)
+                for _, answer in asked_now:
+                    if not answer.done():
+                        answer.set_exception(error)
+            else:
+                for (_, answer), told in zip(asked_now, found.answers, strict=True):
+                    if not answer.done():  # who waited may have gone
+                        answer.set_result(told)
+
+
+_gatherings: WeakKeyDictionary[ScoreStore, _Gathering] = WeakKeyDictionary()
