@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.features.environment import python_of
+from benchmarks.environment import CACHE, python_of
 from benchmarks.features.measure import Bench, Failed, Figure, evict
 from benchmarks.features.prepare import describe, generate
 from benchmarks.features.scale import print_scale
@@ -112,7 +112,8 @@ def _measure_peer(
 ) -> None:
     name, moments = f"{title}, {_cutoffs(count)}", cutoffs(count)
     try:
-        python = python_of(step, cache=options.cache) if step in SAMPLES else sys.executable
+        own = Path(__file__).with_name(f"{step}.txt")
+        python = python_of(own, cache=options.cache) if step in SAMPLES else sys.executable
         found = bench.measure(step, moments, keep=count == 1, python=python)
         note = _compared(bench, step) if count == 1 else _sums_compared(found, figures["hundred", count])
     except Failed as failure:
@@ -210,7 +211,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, help="runs of each measurement; the best counts")
     parser.add_argument("--patience", type=float, default=600.0, help="seconds for one process of a peer")
     parser.add_argument("--folder", type=Path, help="where the logs are written and removed again")
-    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "holdfast-benchmarks")
+    parser.add_argument("--cache", type=Path, default=CACHE)
     return parser.parse_args()
 
 

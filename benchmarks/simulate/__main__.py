@@ -1,13 +1,15 @@
 """How near a training comes to the truth, in worlds whose truth is known.
 
-    python -m benchmarks.simulate [--seeds 5] [--only WORLD]
+    python -m benchmarks.simulate [--seeds 5] [--only WORLD] [--keep FILE]
 
 Every seed of every world is learnt from by the product's own training with the standard features and default settings.
 Its tested model is asked at the newest cutoff whose outcome is known, its deployed model at the end of the log, where
-nobody knows the outcome yet; both answers are held against the true probability of each user.
+nobody knows the outcome yet; both answers are held against the true probability of each user. With `--keep` every line
+is kept in a file, and what is there is not looked at again.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from benchmarks.simulate.found import Found, look
@@ -23,13 +25,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", default="", help="only worlds whose name holds this text")
     parser.add_argument("--to", type=Path, default=RESULTS)
+    parser.add_argument("--keep", type=Path, help="file that holds what was found, a line of JSON each")
     asked = parser.parse_args()
-    found = []
-    for world in (each for each in WORLDS if asked.only in each.name):
-        for seed in range(asked.seeds):
-            found.append(look(world, seed=seed))
-            print(_line(found[-1]), flush=True)
+    known = {(one.world, one.seed): one for one in _kept(asked.keep)}
+    wanted = [(world, seed) for seed in range(asked.seeds) for world in WORLDS if asked.only in world.name]
+    for world, seed in (each for each in wanted if each not in known):
+        known[world, seed] = look(world, seed=seed)
+        print(_line(known[world, seed]), flush=True)
+        if asked.keep:
+            with asked.keep.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(known[world, seed].to_json())}\n")
+    found = [known[each] for each in sorted(wanted, key=lambda each: (WORLDS.index(each[0]), each[1]))]
     asked.to.write_text(page(found, seeds=asked.seeds), "utf-8")
+
+
+def _kept(file: Path | None) -> list[Found]:
+    if file is None or not file.exists():
+        return []
+    return [Found.from_json(json.loads(line)) for line in file.read_text("utf-8").splitlines()]
 
 
 def _line(one: Found) -> str:

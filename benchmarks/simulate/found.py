@@ -1,7 +1,8 @@
 """One seed of one world: learnt from by the product's own training, and held against its truth."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from benchmarks.simulate.judge import Recovered, Thresholds, recovered, thresholds
 from benchmarks.simulate.world import DEFINITION, HORIZON, START, Lives, Log, World, live
@@ -33,6 +34,25 @@ class Found:
     threshold: Thresholds
     seconds: float
     rows: int  # learnt from
+
+    def to_json(self) -> dict[str, Any]:  # Any: JSON
+        """Plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Found":
+        """What `to_json` described."""
+        return cls(
+            **data
+            | {
+                "world": World(**data["world"]),
+                "tested": Recovered(**data["tested"]),
+                "deployed": Recovered(**data["deployed"]),
+                "baselines": {name: Recovered(**each) for name, each in data["baselines"].items()},
+                "alarms": tuple(data["alarms"]),
+                "threshold": Thresholds(**data["threshold"]),
+            }
+        )
 
 
 def look(world: World, *, seed: int, settings: TrainSettings = SETTINGS) -> Found:

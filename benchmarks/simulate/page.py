@@ -60,8 +60,8 @@ def page(found: Sequence[Found], *, seeds: int) -> str:
 
 THRESHOLD = """`holdfast define` does not know who is gone: it takes a long silence for it (column *gone after*). The
 truth knows. Errors are users called gone who are there, and called there who are gone, for every 100 who are there, at
-the assistant's threshold and at the best one. *Within* says in how many seeds the true threshold lies in the assistant's
-95 % interval.
+the assistant's threshold and at the best one. *Within* says in how many seeds the true threshold lies in the
+assistant's 95 % interval.
 """
 
 _Row = tuple[str, list[Found]]

@@ -155,6 +155,10 @@ class Log:
         """All events, received when they happened."""
         return replace(self.events, received=self.events.times) if wanted.received else self.events
 
+    def read_user(self, user_id: str, wanted: Wanted = NOTHING_MORE) -> UserEvents:
+        """The events of one user."""
+        return self.read_bucket(0, wanted).only(user_id)
+
     def summary(self) -> LogSummary:
         """What is in it."""
         found = summarise([self.events])

@@ -1,5 +1,7 @@
 """The worlds with known truth: the truth is that of the simulation, and a tiny world goes the whole way."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,7 @@ def test_a_tiny_world_goes_the_whole_way_to_the_page(tiny: Found) -> None:
     assert "| tiny |" in text
     assert "were raised on 0 of 1." in text
     assert "nan" not in text
+
+
+def test_what_was_found_can_be_kept(tiny: Found) -> None:
+    assert Found.from_json(json.loads(json.dumps(tiny.to_json()))) == tiny

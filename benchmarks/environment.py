@@ -5,12 +5,12 @@ import sys
 import zlib
 from pathlib import Path
 
-_HERE = Path(__file__).parent
+CACHE = Path.home() / ".cache" / "holdfast-benchmarks"
 
 
-def python_of(peer: str, *, cache: Path) -> str:
-    """The Python of a peer's environment in `cache`, which is made from `peer`.txt, every file checked by its hash."""
-    requirements = _HERE / f"{peer}.txt"
+def python_of(requirements: Path, *, cache: Path) -> str:
+    """The Python of an environment in `cache`, which is made from a file of requirements, each checked by its hash."""
+    peer = requirements.stem
     home = (
         cache / f"{peer}-{zlib.crc32(requirements.read_bytes()):08x}-{sys.version_info.major}{sys.version_info.minor}"
     )
