@@ -10,6 +10,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -24,6 +25,7 @@ metadata = MetaData(
     naming_convention={
         "ck": "ck_%(table_name)s_%(constraint_name)s",
         "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
         "pk": "pk_%(table_name)s",
     }
 )
@@ -99,4 +101,38 @@ keys = Table(
     Column("revoked_at", BigInteger),
     Column("tenant", String(100), nullable=False, server_default=""),
     Column("last_used_at", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("entry_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("tenant", String(100), nullable=False),
+    Column("key_prefix", String(32), nullable=False),
+    Column("route", String(200), nullable=False),  # method and pattern: a path would hold a user's id
+    Column("status", SmallInteger, nullable=False),
+    Column("users", Integer, nullable=False),  # how many the answer told something of
+    Column("seen", LargeBinary, nullable=False),  # their fingerprints, see `audit`
+    Column("run_id", Integer),
+    Column("request_id", String(64), nullable=False),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("tenant", String(100), primary_key=True),
+    Column("idempotency_key", String(255), primary_key=True),
+    Column("route", String(200), nullable=False),
+    Column("holder", String(32), nullable=False),  # the request that answers
+    Column("held_until", BigInteger, nullable=False),  # after that it is taken for dead
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("fingerprint", String(64)),  # of what was sent
+    Column("status", SmallInteger),  # null while it is answered
+    Column("headers", Text),  # JSON
+    Column("body", LargeBinary),
+)
+
+secrets = Table(
+    "secrets", metadata, Column("name", String(40), primary_key=True), Column("value", String(200), nullable=False)
 )
