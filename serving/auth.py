@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from serving.asking import asked
 from serving.refusals import RefusedError
 from serving.store import ApiKey, ScoreStore
 
@@ -25,7 +26,7 @@ class Keyring:
         self._memory_seconds = memory_seconds
         self._remembered: dict[bytes, _Remembered] = {}
 
-    def key_of(self, authorization: str | None, *, now: datetime, tick: float) -> ApiKey:
+    async def key_of(self, authorization: str | None, *, now: datetime, tick: float) -> ApiKey:
         """The working key that a header names; `tick` is a monotonic clock in seconds.
 
         Raises `RefusedError` when there is none, it is not a key, or the key has expired or been revoked.
@@ -33,13 +34,14 @@ class Keyring:
         token = _token(authorization)
         digest = sha256(token.encode()).digest()
         known = self._remembered.get(digest)
-        key = known.key if known is not None and tick < known.until else self._find(token, digest, tick=tick)
+        fresh = known is not None and tick < known.until
+        key = known.key if known is not None and fresh else await self._find(token, digest, tick=tick)
         if key is None or not key.works(now):
             raise RefusedError("key_invalid", "this API key is unknown, expired or revoked, or was not copied whole.")
         return key
 
-    def _find(self, token: str, digest: bytes, *, tick: float) -> ApiKey | None:
-        key = self._store.find_key(token)
+    async def _find(self, token: str, digest: bytes, *, tick: float) -> ApiKey | None:
+        key = await asked(self._store, self._store.find_key, token)
         if len(self._remembered) >= _MOST_REMEMBERED:
             self._remembered.clear()
         if key is None:

@@ -60,7 +60,7 @@ class Door:
         found = self._matrix.find(scope["method"], scope["path"])
         rule = None if found is None else found[1]
         if rule is None or rule.scope is not None:
-            self._identify(scope, headers, rule)
+            await self._identify(scope, headers, rule)
         if rule is None:
             raise self._nothing_here(scope)
         if (
@@ -71,10 +71,10 @@ class Door:
             return receive
         return await self._whole_body(scope, headers, receive)
 
-    def _identify(self, scope: Scope, headers: dict[bytes, bytes], rule: Rule | None) -> None:
+    async def _identify(self, scope: Scope, headers: dict[bytes, bytes], rule: Rule | None) -> None:
         authorization = headers.get(b"authorization")
         text = None if authorization is None else authorization.decode("latin-1")
-        key = self._keyring.key_of(text, now=datetime.now(UTC), tick=time.monotonic())
+        key = await self._keyring.key_of(text, now=datetime.now(UTC), tick=time.monotonic())
         if rule is not None and rule.scope is not None:
             require_scope(key, rule.scope)
         scope["state"]["key"] = key

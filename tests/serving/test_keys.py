@@ -1,5 +1,6 @@
 """Keys: shown once, kept as a hash, refused when they should be."""
 
+import asyncio
 import string
 from collections.abc import Callable
 from pathlib import Path
@@ -150,20 +151,20 @@ def test_an_expired_key_no_longer_works_from_that_moment_on(empty_store: ScoreSt
     made = empty_store.create_key("crm", ["scores:read"], now=NOW, expires_at=LATER)
     keyring = Keyring(empty_store, memory_seconds=5)
     header = f"Bearer {made.token}"
-    assert keyring.key_of(header, now=NOW, tick=0.0) == made.key
+    assert asyncio.run(keyring.key_of(header, now=NOW, tick=0.0)) == made.key
     with pytest.raises(RefusedError):
-        keyring.key_of(header, now=LATER, tick=1.0)
+        asyncio.run(keyring.key_of(header, now=LATER, tick=1.0))
 
 
 def test_a_revoked_key_stops_working_when_the_memory_of_it_ends(empty_store: ScoreStore) -> None:
     made = empty_store.create_key("crm", ["scores:read"], now=NOW)
     keyring = Keyring(empty_store, memory_seconds=4)
     header = f"Bearer {made.token}"
-    keyring.key_of(header, now=NOW, tick=10.0)
+    asyncio.run(keyring.key_of(header, now=NOW, tick=10.0))
     empty_store.revoke_key("crm", now=NOW)
-    assert keyring.key_of(header, now=NOW, tick=13.9).name == "crm"
+    assert asyncio.run(keyring.key_of(header, now=NOW, tick=13.9)).name == "crm"
     with pytest.raises(RefusedError):
-        keyring.key_of(header, now=NOW, tick=14.0)
+        asyncio.run(keyring.key_of(header, now=NOW, tick=14.0))
 
 
 def test_a_request_without_a_working_key_is_401_and_says_how_to_send_one(client: Any) -> None:
