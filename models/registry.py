@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import metadata
@@ -79,10 +79,19 @@ class Registry:
         if self.champion_folder == Path():
             object.__setattr__(self, "champion_folder", champion_folder_of(self.tracking_uri))
 
-    def register(self, bundle: Path, *, run_id: str, input_example: "pd.DataFrame") -> str:
+    def register(
+        self,
+        bundle: Path,
+        *,
+        run_id: str,
+        input_example: "pd.DataFrame",
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """The new version's number, as text, after the bundle was logged with the run as a model without pickle.
 
-        `input_example` holds a few feature rows; its columns become the model's signature.
+        `input_example` holds a few feature rows; its columns become the model's signature. `description` (Markdown)
+        and `tags` are what MLflow shows of the version.
         """
         with quiet_mlflow(self.tracking_uri) as client:
             from mlflow import pyfunc  # noqa: PLC0415 - costs seconds
@@ -103,7 +112,12 @@ class Registry:
             )
             self._ensure_name(client)
             version = client.create_model_version(
-                self.name, source=logged.model_uri, run_id=run_id, model_id=logged.model_id
+                self.name,
+                source=logged.model_uri,
+                run_id=run_id,
+                model_id=logged.model_id,
+                description=description,
+                tags=dict(tags or {}),
             )
             return str(version.version)
 

@@ -42,7 +42,7 @@ class Dependence:
     points: tuple[Point, ...]
     low: float  # ends of the histogram; what lies beyond is in its outermost bins
     high: float
-    counts: tuple[int, ...]  # rows in bins of equal width; empty for categories
+    counts: tuple[int, ...]  # rows in bins of equal width; empty where the points are all the values there are
     rows: int  # that the density is of
     averaged: int  # that the probabilities are averaged over
 
@@ -115,7 +115,7 @@ def _dependence(
     shares = np.append(_nearest(known, values), missing.sum())[: len(asked)] / len(column)
     low, high = (float(values[0]), float(values[-1])) if len(values) else (np.nan, np.nan)
     counts: tuple[int, ...] = ()
-    if not feature.categories and len(values):
+    if len(values) < len(np.unique(known)):
         counts = tuple(np.histogram(np.clip(known, low, high), bins=BINS, range=(low, high))[0].tolist())
     points = tuple(
         Point(float(value), _label(feature, float(value)), float(mean), float(share))

@@ -69,6 +69,7 @@ class TrainSettings:
     tune_trials: int = 0  # of a search for better settings, see `training.tuning`; 0: as many as fit
     tune_seconds: float = 0.0  # of that search; 0: no limit. Neither: no search
     risk_curve: bool = False  # learn the risk by day too; see `training.hazard` and what it costs
+    drop_families: bool = False  # fit the tested model anew without each family of features: a fit each, or three
     seed: int = 0
     workers: int = 1
     threads: int = 1
@@ -224,7 +225,7 @@ def directions_of(settings: TrainSettings, names: Sequence[str], *, categorical:
 def check_outcomes(rows: TrainingSet) -> None:
     """Raises `BadInput` when there is nobody, or nobody of one outcome, to learn from."""
     if not len(rows):
-        raise BadInput("nobody was active in the look-back at any training cutoff; expected a longer --look-back.")
+        raise BadInput("nobody is in the population at any training cutoff; expected a longer --look-back, or what pays or starts.")
     if not _both_outcomes(rows.labels):
         what, mend = ("churned", "longer") if rows.labels[0] else ("stayed", "shorter")
         raise BadInput(

@@ -1,16 +1,23 @@
 """Pictures of a trial, readable in black and white; every function returns a Figure and touches no global state."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
+from numpy.typing import NDArray
 
 from features.user_events import FloatArray
+from features.windows import to_microseconds
+from training import explained_plots
+from training.explained_plots import CONTRIBUTION, bars
 from training.metrics import calibration_curve
 from training.profit import Appraisal, profit_curve
 from training.run import Training
+from training.splits import Split
 from training.trial import NAMES, OURS, Trial
 
 STYLES: dict[str, dict[str, Any]] = {  # Any: what matplotlib takes
@@ -30,7 +37,8 @@ FEWEST_ROWS = 20  # before, a lift or a precision is the luck of a few users
 
 def figures(training: Training) -> dict[str, Figure]:
     """The pictures by name; those that need both outcomes are left out when the test rows hold one."""
-    pictures = {"importance": importance(training.importance)}
+    pictures = {"timeline": timeline(training.split)}
+    pictures["importance"] = bars(training.importance, title="What moves the score, by family", xlabel=CONTRIBUTION)
     if not training.trial.ours["auc"].missing_because:
         trial = training.trial
         pictures |= {
@@ -41,6 +49,10 @@ def figures(training: Training) -> dict[str, Figure]:
         }
         if trial.appraisal is not None and trial.appraisal.costs.given:
             pictures["profit"] = profit(trial, trial.appraisal)
+    if training.explained is not None:
+        pictures |= explained_plots.figures(training.explained)
+    if training.tuned is not None and training.tuned.trials:
+        pictures["tuning"] = explained_plots.tuning(training.tuned)
     return pictures
 
 
@@ -82,6 +94,7 @@ def gains(trial: Trial) -> Figure:
     right.set_ylim(bottom=0)
     left.legend(loc="lower right", frameon=False)
     _percent(left)
+    right.spines[["top", "right"]].set_visible(False)
     right.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
 
@@ -168,15 +181,23 @@ def profit(trial: Trial, appraisal: Appraisal) -> Figure:
     return figure
 
 
-def importance(by_family: dict[str, float]) -> Figure:
-    """What each feature family adds to or takes from the score, on average."""
-    figure = Figure(figsize=(7, 1.2 + 0.35 * max(1, len(by_family))), layout="constrained")
+def timeline(split: Split) -> Figure:
+    """Each step's cutoffs, and the horizon after its newest, over the calendar."""
+    steps = {name: cutoffs for name, cutoffs in split.steps().items() if cutoffs}
+    figure = Figure(figsize=(10, 0.9 + 0.38 * len(steps)), layout="constrained")
     axes = figure.subplots()
-    axes.barh(list(by_family), list(by_family.values()), color="0.4")
-    axes.invert_yaxis()
-    axes.set(xlabel="mean absolute contribution (log-odds)", title="What moves the score")
+    for place, cutoffs in enumerate(steps.values()):
+        axes.hlines([place], _dates([max(cutoffs)]), _dates([split.closes(cutoffs)]), color="0.82", linewidth=11)
+        axes.plot(_dates(cutoffs), [place] * len(cutoffs), "|", color="black", markersize=11)
+    axes.set_yticks(range(len(steps)), list(steps))
+    axes.set_ylim(len(steps) - 0.4, -0.6)
+    axes.set_title("How time was split (black: a cutoff; grey: the horizon after the newest)")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
+
+
+def _dates(cutoffs: Sequence[datetime]) -> NDArray[np.datetime64]:
+    return np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype="datetime64[us]")
 
 
 def _caught(labels: FloatArray, ranks: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -65,13 +65,15 @@ def _heading(title: str, lines: list[str]) -> str:
     return "\n".join([title, "=" * len(title), *wrapped])
 
 
-def _calibration(kind: str) -> str:
+def says_calibration(kind: str) -> str:
+    """How probabilities came about from margins."""
     if kind == "identity":
         return "probabilities are the blend's own: no correction learnt on one window served the next one better"
     return f"probabilities are corrected by a {kind} calibration, learnt on the two newest windows before the test"
 
 
-def _knowledge(knowledge: Knowledge) -> str:
+def says_knowledge(knowledge: Knowledge) -> str:
+    """What features were allowed to read, and why."""
     read = "what had been received before each cutoff" if knowledge.as_known else "what had happened before each cutoff"
     return f"features read {read}: {knowledge.because}"
 
@@ -85,8 +87,9 @@ def _data(training: Training) -> list[str]:
     features = (
         f"{len(training.features)} features ({training.features.fingerprint}), log version {training.log_version}"
     )
-    learnt = [training.recipe.says(), _calibration(training.calibration), training.level.says()]
-    return [*rows, features, _knowledge(training.knowledge), *learnt]
+    learnt = [training.recipe.says(), says_calibration(training.calibration), training.level.says()]
+    learnt += [training.tuned.says()] if training.tuned else []
+    return [*rows, features, says_knowledge(training.knowledge), *learnt]
 
 
 def _quality(training: Training) -> Iterator[str]:

@@ -56,7 +56,11 @@ class Split:
 
     def says(self) -> list[str]:
         """The split as a timeline: `|` a cutoff, `=` cutoff after cutoff, `-` the horizon after the last."""
-        steps = {
+        return [self._line(name, cutoffs) for name, cutoffs in self.steps().items() if cutoffs]
+
+    def steps(self) -> dict[str, Cutoffs]:
+        """The cutoffs of each step by what is done with them, in the order of doing."""
+        return {
             "trees grown on": self.stopping,
             "trees stopped by": self.validation,
             "rehearsal": self.rehearsal,
@@ -66,7 +70,6 @@ class Split:
             "deployed: fit": self.deployed_fit,
             "deployed: calibration": self.test[-1:],
         }
-        return [self._line(name, cutoffs) for name, cutoffs in steps.items() if cutoffs]
 
     def in_brief(self) -> dict[str, str]:
         """How many cutoffs each step has, and from when to when."""

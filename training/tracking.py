@@ -1,14 +1,16 @@
 """One MLflow run for each training: what went in, how good it came out, and the model, registered.
 
+A search for settings has a run a trial beneath it.
 The first model whose verdict allows it becomes champion. Where there is a champion, and where the verdict is "do not
 deploy", the model is registered as challenger and does not serve, unless it is asked for: `training.gate` decides.
 Promotion is the very last step, so that whatever goes wrong before leaves the champion as it was.
 MLflow costs seconds to import, so it is imported inside functions.
 """
 
+import hashlib
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,19 +21,27 @@ from features.windows import format_span, iso, to_microseconds
 from models import bundle
 from models.champions import Change, How
 from models.registry import Registry, quiet_mlflow
-from training.report import report
+from training.report_files import TABLES, report_files
 from training.run import Training
+from training.splits import Cutoffs
+from training.trial import NAMES, OURS
+from training.tuned import Tuned
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Dataset
 
     from training.backtest import Backtest
 
 EXPERIMENT = "holdfast"
+NOTE = "mlflow.note.content"  # the tag that MLflow shows as a description
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's pages then show runs first, and no chats
 BACKTESTS = "holdfast back-tests"  # apart, so that runs of trainings can be compared with each other
 EXAMPLE_ROWS = 5
 STEPS = 4
 ASKED = "holdfast train --promote"  # the reason that is recorded where a training was told to promote its model
+CONTEXTS = {"training": "fit", "validation": "calibration", "test": "test"}  # of `mlflow.data`, and our steps
+MOST_NOTED = 5  # remarks in the note that MLflow shows above a run
 OnProgress = Callable[[int, int], None]
 
 
@@ -51,13 +61,15 @@ def record(
     artifacts: str,
     source: str,
     promote: bool | None = None,
+    files: Mapping[str, bytes] | None = None,
     on_progress: OnProgress | None = None,
 ) -> Recorded:
     """The training as a finished run and a registered version; champion if none serves yet and the verdict allows it.
 
-    `artifacts` is the address of the folder for pictures and bundles, `source` names the event log. `promote` true
-    makes the version champion whatever the verdict and whoever serves, false never. When anything fails the run is
-    marked as failed (or killed, when the user interrupted) and the champion stays.
+    `artifacts` is the address of the folder for pictures and bundles, `source` names the event log, `files` are those
+    of the report, where they have been written already. `promote` true makes the version champion whatever the verdict
+    and whoever serves, false never. When anything fails the run is marked as failed (or killed, when the user
+    interrupted) and the champion stays.
     """
     tell = on_progress or _tell_nobody
     with quiet_mlflow(registry.tracking_uri) as client, tempfile.TemporaryDirectory() as scratch:
@@ -65,11 +77,20 @@ def record(
         with _run(client, training, artifacts=artifacts) as run_id:
             _log_facts(client, run_id, training=training, source=source)
             tell(1, STEPS)
-            _log_pages(client, run_id, training=training, folder=Path(scratch) / "pages")
+            _log_files(client, run_id, files or report_files(training), folder=Path(scratch) / "pages")
+            if training.tuned is not None:
+                _log_trials(client, run_id, training.tuned, at=training.trained_at)
             tell(2, STEPS)
             saved = Path(scratch) / "bundle"
             bundle.save(training.bundle, saved, golden=training.golden)
-            version = registry.register(saved, run_id=run_id, input_example=training.golden.head(EXAMPLE_ROWS))
+            version = registry.register(
+                saved,
+                run_id=run_id,
+                input_example=training.golden.head(EXAMPLE_ROWS),
+                description=_note(training),
+                tags=_tags(training),
+            )
+            client.set_tag(run_id, "model_version", version)
             tell(3, STEPS)
     wanted = _may_serve(training, registry) if promote is None else promote
     if wanted:
@@ -122,7 +143,8 @@ def record_backtest(
 def _run(client: "MlflowClient", training: Training, *, artifacts: str) -> AbstractContextManager[str]:
     """The id of a new run of a training."""
     at, name = to_microseconds(training.trained_at) // 1000, f"churn {iso(training.trained_at)[:19]}"
-    return _run_of(client, _experiment(client, artifacts), name=name, tags=_tags(training), at=at)
+    tags = _tags(training) | {NOTE: _note(training)}
+    return _run_of(client, _experiment(client, artifacts), name=name, tags=tags, at=at)
 
 
 @contextmanager
@@ -148,7 +170,9 @@ def _experiment(client: "MlflowClient", artifacts: str, *, usually: str = EXPERI
         return str(usual.experiment_id)
     name = usually if usual is None else f"{usually} ({artifacts})"
     found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name, artifact_location=artifacts))
+    if found:
+        return str(found.experiment_id)
+    return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND))
 
 
 def _tags(training: Training) -> dict[str, str]:
@@ -159,6 +183,8 @@ def _tags(training: Training) -> dict[str, str]:
         "code_version": training.code_version,
         "log_version": str(training.log_version),
         "verdict": str(training.verdict.decision),
+        "mlflow.source.name": "holdfast train",
+        "mlflow.source.type": "LOCAL",
     }
 
 
@@ -177,37 +203,95 @@ def _log_facts(client: "MlflowClient", run_id: str, *, training: Training, sourc
         params=[Param(name, str(value)) for name, value in settings.items()],
         metrics=[Metric(name, value, at, 0) for name, value in figures.items()],
     )
-    _log_data_set(client, run_id, training=training, source=source)
+    _log_data_sets(client, run_id, training=training, source=source)
 
 
-def _log_data_set(client: "MlflowClient", run_id: str, *, training: Training, source: str) -> None:
-    """Which version of the log was read, so that the training set can be built again."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag  # noqa: PLC0415 - costs seconds
+def _log_data_sets(client: "MlflowClient", run_id: str, *, training: Training, source: str) -> None:
+    """The rows that were learnt from, calibrated on and tested on: where they lie, and how to build them again."""
+    from mlflow.entities import DatasetInput, InputTag  # noqa: PLC0415 - costs seconds
 
-    where = {"uri": source, "version": training.log_version}
-    profile = {"rows": training.steps["fit"].rows, "features": len(training.features)}
-    data_set = Dataset(
-        name="event log",
-        digest=f"v{training.log_version}",
-        source_type="delta",
-        source=json.dumps(where),
-        profile=json.dumps(profile),
+    inputs = [
+        DatasetInput(
+            _data_set(training, source, step=step, cutoffs=getattr(training.split, step)),
+            [InputTag("mlflow.data.context", context)],
+        )
+        for context, step in CONTEXTS.items()
+    ]
+    client.log_inputs(run_id, inputs)
+
+
+def _data_set(training: Training, source: str, *, step: str, cutoffs: Cutoffs) -> "Dataset":
+    from mlflow.entities import Dataset  # noqa: PLC0415 - costs seconds
+    from mlflow.types import ColSpec, Schema  # noqa: PLC0415
+
+    from training.mlflow_source import EventLogSource  # noqa: PLC0415 - MLflow, as above
+
+    where = EventLogSource(
+        source,
+        version=training.log_version,
+        cutoffs=[iso(cutoff) for cutoff in cutoffs],
+        definition=training.definition.to_json(),
     )
-    client.log_inputs(run_id, [DatasetInput(data_set, [InputTag("mlflow.data.context", "training")])])
+    columns = Schema([ColSpec("double", name) for name in training.features.names])
+    content = json.dumps([where.to_dict(), training.features.fingerprint, training.knowledge.as_known], sort_keys=True)
+    facts = training.steps[step].known() | {"features": len(training.features)}
+    return Dataset(
+        name=f"event log, {step}",
+        digest=f"v{training.log_version}-{hashlib.sha256(content.encode()).hexdigest()[:12]}",
+        source_type=where._get_source_type(),  # MLflow's name for what it reads back
+        source=where.to_json(),
+        schema=json.dumps({"mlflow_colspec": columns.to_dict()}),
+        profile=json.dumps(facts),
+    )
 
 
-def _log_pages(client: "MlflowClient", run_id: str, *, training: Training, folder: Path) -> None:
-    """The report, the exact cutoffs and the pictures."""
-    from training.plots import figures  # noqa: PLC0415 - matplotlib costs half a second
-
-    folder.mkdir()
-    (folder / "report.txt").write_text(report(training) + "\n", encoding="utf-8")
-    (folder / "cutoffs.json").write_text(json.dumps(training.split.to_json(), indent=1), encoding="utf-8")
-    found = {name: training.facts[name] for name in ("readiness", "leakage")}
-    (folder / "checks.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    for name, figure in figures(training).items():
-        figure.savefig(folder / f"{name}.png", dpi=110)
+def _log_files(client: "MlflowClient", run_id: str, files: Mapping[str, bytes], *, folder: Path) -> None:
+    """The report's files; its tables are known to MLflow as such, for `mlflow.load_table` and its pages."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
     client.log_artifacts(run_id, str(folder))
+    tables = [{"path": name, "type": "table"} for name in files if name.startswith(f"{TABLES}/")]
+    client.set_tag(run_id, "mlflow.loggedArtifacts", json.dumps(tables))
+
+
+def _log_trials(client: "MlflowClient", run_id: str, tuned: Tuned, *, at: datetime) -> None:
+    """A run for each trial beneath the training's own, with its settings and its log loss on each fold."""
+    from mlflow.entities import Metric, Param  # noqa: PLC0415 - costs seconds
+
+    moment = to_microseconds(at) // 1000
+    experiment = client.get_run(run_id).info.experiment_id
+    for trial in tuned.trials:
+        chosen = trial.number == tuned.chosen
+        tags = {
+            "mlflow.parentRunId": run_id,
+            "state": trial.state,
+            "chosen": str(chosen).lower(),
+            "used": str(chosen and tuned.kept).lower(),
+        }
+        begun = moment + trial.number  # a millisecond each, so that they are listed in their order
+        with _run_of(client, experiment, name=f"trial {trial.number:03}", tags=tags, at=begun) as child:
+            figures = {"log_loss": trial.log_loss, "trees": float(trial.trees), "seconds": trial.seconds}
+            folds = [Metric("log_loss_of_fold", loss, moment, step) for step, loss in enumerate(trial.by_fold)]
+            client.log_batch(
+                child,
+                params=[Param(name, f"{value:g}") for name, value in trial.parameters.items()],
+                metrics=[*(Metric(name, value, moment, 0) for name, value in figures.items()), *folds],
+            )
+
+
+def _note(training: Training) -> str:
+    """What MLflow shows above a run and a version, in Markdown: the verdict, the figures, what was remarked."""
+    trial = training.trial
+    lines = [f"**{training.verdict.decision.upper()}**", ""]
+    lines += [f"- {finding.sentence}" for finding in training.verdict.findings]
+    lines += ["", training.definition.says(), "", "| | AUC | log loss | predicted ÷ observed |", "|---|---|---|---|"]
+    for name, found in trial.evaluations.items():
+        cells = [found[metric].says() for metric in ("auc", "log_loss", "predicted_over_observed")]
+        lines.append(f"| {NAMES[name] if name != OURS else 'model'} | {' | '.join(cells)} |")
+    remarks = () if training.readiness is None else training.readiness.remarks
+    lines += ["", *(f"- {one.level}: {one.found}" for one in remarks[:MOST_NOTED])]
+    return "\n".join([*lines, "", "The whole report: the artifact `report.html`."])
 
 
 def _tell_nobody(done: int, total: int) -> None:

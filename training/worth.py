@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from features.windows import iso
-from training.metrics import Estimate, calibration_curve
+from training.metrics import Estimate, Evaluation, calibration_curve
 from training.profit import Appraisal, Way
 from training.stability import Shift, Stability, Step
 from training.trial import NAMES, OURS, Trial
@@ -24,31 +24,28 @@ def calibration_bins(trial: Trial) -> Iterator[str]:
     """Each tenth of the test rows, lowest probabilities first: predicted and observed share, and the parts of Brier."""
     yield f"{'rows':>8}{'predicted':>12}{'observed':>11}  95 % of its chance  {'gap':>7}"
     for part in calibration_curve(trial.labels, trial.probabilities[OURS]):
-        low, high = _wilson(part.observed, part.rows)
+        low, high = interval_of_share(part.observed, part.rows)
         shares = f"{part.rows:>8,}{part.predicted:>12.1%}{part.observed:>11.1%}"
         yield f"{shares}  [{low:>6.1%}, {high:>6.1%}]    {part.predicted - part.observed:>+7.1%}"
     yield ""
-    ours = trial.ours
+    yield brier_says(trial.ours)
+
+
+def brier_says(ours: Evaluation) -> str:
+    """What the Brier score is made of, in a line."""
     parts = [
         f"Brier {ours['brier'].value:.4f} = reliability {_figure(ours['brier_reliability'])}",
         f"- resolution {_figure(ours['brier_resolution'])}",
         f"+ uncertainty {_figure(ours['brier_uncertainty'])}",
         f"{ours['brier_within_bins'].value:+.4f} within the bins",
     ]
-    yield " ".join(parts)
+    return " ".join(parts)
 
 
 def campaign(appraisal: Appraisal) -> Iterator[str]:
     """What contacting users would bring under these costs, by way of choosing them and by model."""
-    costs = appraisal.costs
-    if costs.remark:
-        yield f"{costs.remark}; so:"
-    yield f"{costs.says()}."
-    if costs.given:
-        if costs.break_even > 1:
-            yield "Under these costs contacting never pays, whatever the probability."
-        else:
-            yield f"Contacting pays from a churn probability of {costs.break_even:.1%} on."
+    yield from says_costs(appraisal)
+    if appraisal.costs.given:
         yield ""
         yield from _ways(appraisal)
     yield ""
@@ -57,6 +54,23 @@ def campaign(appraisal: Appraisal) -> Iterator[str]:
         gain = appraisal.gains.get(name)
         ahead = "" if gain is None else f"   model minus it {gain.says()}"
         yield f"  {NAMES[name]:<22}{expected.says():<28}{appraisal.reached[name]:>6.1%}{ahead}"
+
+
+def says_costs(appraisal: Appraisal) -> Iterator[str]:
+    """The costs, and from which probability on contacting pays under them."""
+    costs = appraisal.costs
+    if costs.remark:
+        yield f"{costs.remark}; so:"
+    yield f"{costs.says()}."
+    if costs.given and costs.break_even > 1:
+        yield "Under these costs contacting never pays, whatever the probability."
+    elif costs.given:
+        yield f"Contacting pays from a churn probability of {costs.break_even:.1%} on."
+
+
+def title_of_way(name: str, *, capacity: float) -> str:
+    """Whom a way contacts."""
+    return _WAYS[name].format(share=f"{capacity:.1%}")
 
 
 def steadiness(stability: Stability) -> Iterator[str]:
@@ -79,8 +93,7 @@ def steadiness(stability: Stability) -> Iterator[str]:
 def _ways(appraisal: Appraisal) -> Iterator[str]:
     yield f"{'of ' + format(appraisal.rows, ',') + ' test rows':<72}{'contacted':>10}  profit"
     for way in appraisal.ways[OURS]:
-        title = _WAYS[way.name].format(share=f"{appraisal.capacity:.1%}")
-        yield _way(title, way)
+        yield _way(title_of_way(way.name, capacity=appraisal.capacity), way)
     for name in appraisal.ways:
         if name != OURS:
             yield _way(f"{NAMES[name]}: {_WAYS['from_break_even']}", appraisal.way(name, "from_break_even"))
@@ -107,7 +120,7 @@ def _figure(estimate: Estimate) -> str:
     return estimate.says(digits=4)
 
 
-def _wilson(share: float, rows: int) -> tuple[float, float]:
+def interval_of_share(share: float, rows: int) -> tuple[float, float]:
     """The interval of Wilson (1927) for a share, as if the bin's users were independent."""
     z = _WILSON**2 / rows
     middle, reach = (share + z / 2) / (1 + z), _WILSON * (share * (1 - share) / rows + z / (4 * rows)) ** 0.5 / (1 + z)

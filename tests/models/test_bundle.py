@@ -99,7 +99,7 @@ def test_fifths_that_are_none_are_damage(folder: Path, bundle: Bundle, changed: 
 def test_a_card_says_what_the_model_is(folder: Path) -> None:
     card = (folder / "card.md").read_text()
     assert "Churned: active in the last 60 days, then no event for 30 days." in card
-    assert "| auc | 0.81 |" in card
+    assert "| AUC | 0.81 |" in card
 
 
 def test_a_bundle_is_written_once(folder: Path, bundle: Bundle, people: Any) -> None:
