@@ -6,10 +6,12 @@ the same of everybody (the hours of events that are only dated, prices where all
 ordinary feature set, so the choice is frozen into its fingerprint.
 """
 
+import difflib
 import math
 import re
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from features.errors import BadInput
 from features.expressions import UTC, Additive, Clock, Described, Expression, Latest, Tally, Window, tallies
@@ -20,6 +22,7 @@ from features.families import (
     frequency,
     lifecycle,
     money,
+    paid,
     profile,
     recency,
     rhythm,
@@ -32,6 +35,7 @@ from features.families import (
 from features.families.roles import Roles, assign
 from features.families.shape import Kind, Money, Named, Profiled, Shape, Varied, of_family
 from features.language import FeatureSet, Selection, events, feature_set
+from features.paid import Renewals
 from features.property_counts import PropertySummary
 from features.summary import KindSummary, LogSummary
 from features.windows import Interval, zone_named
@@ -46,6 +50,7 @@ FAMILIES: dict[str, Callable[[Shape], list[Named]]] = {
     "breadth": breadth.columns,
     "rhythm": rhythm.columns,
     "lifecycle": lifecycle.columns,
+    "paid": paid.columns,
     "service": troubles.columns,
     "treatment": treatment.columns,
     "calendar": calendar.columns,
@@ -87,6 +92,8 @@ def standard(  # noqa: PLR0913 - each role of a kind has a word of its own
     redemptions: tuple[str, ...] = (),
     returns: tuple[str, ...] = (),
     properties: tuple[str, ...] | None = None,
+    renewals: Renewals | None = None,
+    without: tuple[str, ...] = (),
 ) -> FeatureSet:
     """The standard features for a log with this summary.
 
@@ -94,16 +101,19 @@ def standard(  # noqa: PLR0913 - each role of a kind has a word of its own
     a mailing that the company sent does not make a silent user look awake, nor does an event below `least_value`, where
     one is given. `service`, `treatments`, `redemptions` and
     `returns` name the kinds in these roles; one that is empty is recognised from common words in the kinds' names.
-    `properties` names those whose texts are counted (none: the ones worth it). Hours are by the `clock`.
+    `properties` names those whose texts are counted (none: the ones worth it). Hours are by the `clock`. `renewals` are
+    the events that pay for a while, if churn is meant so. `without` names families and features to be left out.
 
-    Raises `BadInput` for a kind or property that the log has not got and for an unknown time zone.
+    Raises `BadInput` for a kind, property, family or feature that there is not and for an unknown time zone.
     """
     _check(clock, summary)
     known = [kind.name for kind in summary.kinds]
     roles = assign(known, Roles(service, treatments, redemptions, returns), activity=activity)
     shape = _shape(summary, roles, activity=activity, least_value=least_value, clock=clock, properties=properties)
+    shape = replace(shape, renewals=renewals)
     named = (column for family, columns in FAMILIES.items() for column in of_family(family, columns(shape)))
-    return feature_set(**_named_once((name, told) for name, told in named if _can_differ(told.expression, summary)))
+    described = _named_once((name, told) for name, told in named if _can_differ(told.expression, summary))
+    return feature_set(**_without(described, without))
 
 
 def kinds_kept(summary: LogSummary, *, besides: Collection[str] = ()) -> tuple[KindSummary, ...]:
@@ -121,6 +131,20 @@ def slug_of(kind: str) -> str:
     plain = re.sub(r"[^a-z0-9]+", "_", kind.lower()).strip("_")
     readable = plain and plain[0].isalpha() and len(plain) <= LONGEST_SLUG and plain.isascii() and kind.isascii()
     return plain if readable else f"kind_{zlib.crc32(kind.encode('utf-8', 'surrogatepass')):08x}"
+
+
+def _without(described: dict[str, Described], left_out: tuple[str, ...]) -> dict[str, Described]:
+    """The columns but for those of the names and families; raises `BadInput` for one that is neither."""
+    families = {told.family for told in described.values()}
+    for each in left_out:
+        if each not in FAMILIES and each not in described:
+            near = difflib.get_close_matches(each, [*FAMILIES, *described], n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else f" Families: {', '.join(sorted(families))}."
+            raise BadInput(f"without {each!r}: there is no such family or feature in the standard set.{meant}")
+    kept = {name: told for name, told in described.items() if not {name, told.family} & set(left_out)}
+    if not kept:
+        raise BadInput(f"without {', '.join(left_out)} nothing is left of the standard set; leave out less.")
+    return kept
 
 
 def _check(clock: Clock, summary: LogSummary) -> None:

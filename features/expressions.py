@@ -155,13 +155,15 @@ class Chosen:
     """Which events a tally reads, and what it takes for their value.
 
     `kinds` empty means all but the reserved ones; `measure` is a property that is read as a number, empty for the
-    event's own value; only events with `least <= value < below` count where one of the two is given.
+    event's own value; `dated` reads it as a date, in days after the event. Only events with `least <= value < below`
+    count where one of the two is given.
     """
 
     kinds: tuple[str, ...] = ()
     measure: str = ""
     least: float | None = None
     below: float | None = None
+    dated: bool = False
 
     @property
     def bounded(self) -> bool:

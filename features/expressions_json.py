@@ -84,12 +84,13 @@ def _tally_from_json(document: list[Any]) -> Expression:  # Any: JSON
 
 
 def _chosen(chosen: Chosen) -> list[Any]:  # Any: JSON
-    return [list(chosen.kinds), chosen.measure, chosen.least, chosen.below]
+    said = [list(chosen.kinds), chosen.measure, chosen.least, chosen.below]
+    return [*said, True] if chosen.dated else said  # what is not dated keeps the fingerprint that it always had
 
 
 def _chosen_of(document: list[Any]) -> Chosen:  # Any: JSON
-    kinds, measure, least, below = document
-    return Chosen(tuple(kinds), measure, least, below)
+    kinds, measure, least, below, *dated = document
+    return Chosen(tuple(kinds), measure, least, below, bool(dated))
 
 
 def _hours(during: Hours) -> list[Any]:  # Any: JSON

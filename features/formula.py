@@ -79,6 +79,7 @@ def _inner(expression: Expression) -> str:
 
 def _events(chosen: Chosen) -> str:
     text = f"events({', '.join(map(repr, chosen.kinds))})"
-    text += f".of({chosen.measure!r})" if chosen.measure else ""
+    read = "until" if chosen.dated else "of"
+    text += f".{read}({chosen.measure!r})" if chosen.measure else ""
     text += "" if chosen.least is None else f".at_least({chosen.least:g})"
     return text + ("" if chosen.below is None else f".below({chosen.below:g})")

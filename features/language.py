@@ -62,7 +62,15 @@ class Selection:
 
     def of(self, measure: str) -> "Selection":
         """The same events, their value read from a property that holds a number; missing where it holds none."""
-        return Selection(replace(self.chosen, measure=measure))
+        return Selection(replace(self.chosen, measure=measure, dated=False))
+
+    def until(self, measure: str) -> "Selection":
+        """The same events with the date or instant in this property for a value: how many days after the event it is.
+
+        >>> until = events("renewal").until("expires").at_least(-36500)  # only renewals with a date that can be read
+        >>> paid_days_left = until.latest() - until.days_since_last()
+        """
+        return Selection(replace(self.chosen, measure=measure, dated=True))
 
     def at_least(self, value: float) -> "Selection":
         """Only those whose value is as large."""

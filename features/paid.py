@@ -13,8 +13,8 @@ from features.expressions import Chosen
 from features.instants import NONE, TimeRule, instants
 from features.moments import Moments, counted, owners_of
 from features.population import NEVER, Population
-from features.user_events import NOTHING_MORE, FloatArray, IntArray, UserEvents, Wanted
-from features.windows import days_later, format_span, span_microseconds, to_microseconds
+from features.user_events import NOTHING_MORE, FloatArray, IntArray, Property, UserEvents, Wanted
+from features.windows import MICROSECONDS_PER_DAY, days_later, format_span, span_microseconds, to_microseconds
 
 LONGEST_PAID_DAYS = 36_500  # a plan for life; more would leave the calendar
 _FOR_EVER = int(np.iinfo(np.int64).max)
@@ -156,6 +156,12 @@ class Paid(Population):
     def says(self, language: str = "en") -> str:
         """What its members are, in English or Chinese (zh), to be followed by the cutoff."""
         return "截止时已付费或在宽限期内" if language == "zh" else "paid up or in grace at the cutoff"
+
+
+def days_until(column: Property, times: IntArray) -> FloatArray:
+    """How many days after each event the date or instant in its property is; NaN where there is none."""
+    ends = np.append(_instants(column.texts), NEVER)[column.codes]  # the code of nothing, -1, takes the last
+    return np.where(ends == NEVER, np.nan, (ends - times) / MICROSECONDS_PER_DAY)
 
 
 def _one_an_instant(owners: IntArray, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray, IntArray]:

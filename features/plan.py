@@ -55,6 +55,7 @@ class Measure:
 
     property: str = ""
     among: tuple[str, ...] = ()
+    dated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,7 +214,7 @@ def _oldest(window: Window) -> int:
 
 
 def _measure(tally: Tally) -> Measure:
-    return Measure(tally.chosen.measure, tally.among if isinstance(tally, Latest) else ())
+    return Measure(tally.chosen.measure, tally.among if isinstance(tally, Latest) else (), tally.chosen.dated)
 
 
 def _bounds(chosen: Chosen) -> tuple[float, float]:

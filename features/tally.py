@@ -12,6 +12,7 @@ from features.events import LARGEST_VALUE
 from features.kernel import walk
 from features.kernel_tables import Asked, Happened
 from features.operators import OPERATORS
+from features.paid import days_until
 from features.plan import Measure, Plan
 from features.program import run
 from features.user_events import Property, UserEvents
@@ -116,6 +117,8 @@ def _measures(events: UserEvents, measures: tuple[Measure, ...]) -> NDArray[np.f
 
 def _measured(events: UserEvents, measure: Measure) -> NDArray[np.float64]:
     column = events.properties[measure.property]
+    if measure.dated:
+        return days_until(column, events.times)
     number = _place_in(measure.among) if measure.among else _number
     table = np.array([*(number(text) for text in column.texts), np.nan], dtype=np.float64)
     found: NDArray[np.float64] = table[column.codes]  # the code of nothing, -1, takes the last

@@ -31,6 +31,11 @@ def definition_of(churn: Churn) -> ChurnDefinition:
     )
 
 
+def renewals_of(meant: ChurnDefinition) -> Renewals | None:
+    """What pays for a while by the definition; none where payments do not decide."""
+    return meant.outcome.renewals if isinstance(meant.outcome, Lapse) else None
+
+
 def check_definition(meant: ChurnDefinition, summary: LogSummary) -> None:
     """Raise `BadInput` when the definition names a kind of event or a property that the log has not got."""
     for setting, kinds in meant.named_kinds.items():

@@ -9,7 +9,7 @@ from features.windows import iso
 from holdfast.feature_steps import Built, Late
 from holdfast.output import table
 
-_NOBODY = "Nobody was active in the look-back before then; expected a longer --look-back or another --cutoff."
+_NOBODY = "Nobody is in the population then; expected another --cutoff, a longer --look-back, or what pays or starts."
 _MOST_MOVED = 15  # features that a text names; --json names all
 
 

@@ -187,6 +187,12 @@ class Features:
         option="--property",
         metavar="NAME",
     )
+    without: tuple[str, ...] = setting(
+        (),
+        "families and features of the standard set that are left out",
+        example='["calendar", "days_since_first_event"]',
+        metavar="NAME",
+    )
     as_known: str = setting(
         "auto",
         "read only what had been received before a cutoff: yes, no, or auto, where the times of receipt can be trusted",

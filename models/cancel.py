@@ -39,6 +39,11 @@ class Cancel:
             raise BadInput(f"{', '.join(map(repr, both))} is to cancel and to start; expected one of the two.")
 
     @property
+    def went(self) -> str:
+        """What those who have gone did, in words."""
+        return "cancelled within a horizon"
+
+    @property
     def outcome_kinds(self) -> tuple[str, ...]:
         """The kinds of event that say that somebody has gone."""
         return self.kinds

@@ -33,6 +33,10 @@ class Outcome(Protocol):
         """Its name in settings and in JSON."""
 
     @property
+    def went(self) -> str:
+        """What those who have gone did, in words: `were silent for a whole horizon`."""
+
+    @property
     def outcome_kinds(self) -> tuple[str, ...]:
         """The kinds of event that say that somebody has gone; none where it is an event that does not come."""
 

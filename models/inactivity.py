@@ -23,6 +23,11 @@ class Inactivity:
     kind: ClassVar[str] = "inactivity"
 
     @property
+    def went(self) -> str:
+        """What those who have gone did, in words."""
+        return "were silent for a whole horizon"
+
+    @property
     def outcome_kinds(self) -> tuple[str, ...]:
         """No event says that somebody has gone."""
         return ()

@@ -28,6 +28,11 @@ class Lapse:
     kind: ClassVar[str] = "lapse"
 
     @property
+    def went(self) -> str:
+        """What those who have gone did, in words."""
+        return "let their paid time run out within a horizon"
+
+    @property
     def outcome_kinds(self) -> tuple[str, ...]:
         """No event says that somebody has gone: a lapse is a renewal that did not come."""
         return ()

@@ -210,7 +210,8 @@ class _Contest:
         tested = rows.at(self.windows)
         if not len(tested):
             raise BadInput(
-                f"nobody was active in the look-back before {iso(max(self.windows))}, so there is nobody to compare on."
+                f"nobody was {bundle.definition.population.says()} {iso(max(self.windows))}, so there is nobody to "
+                "compare on."
             )
         frame = tested.of(bundle.features.names).frame
         self.tell(f"asking the {name}", 0, 1)

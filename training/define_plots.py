@@ -155,7 +155,7 @@ def side_by_side(found: SideBySide) -> Figure:
         axes.plot(when, side.rates, label=side.name, **style)
     axes.set(ylabel="share called churned", xlabel="cutoff", title="The same cutoffs by each definition")
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     _bare(axes)
     return figure

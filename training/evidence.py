@@ -33,7 +33,7 @@ from training.profit import priced
 from training.ranking import share_of
 from training.search import Keeping
 from training.snapshots import History, TrainingSet, labelled
-from training.splits import Cutoffs, Split, plan
+from training.splits import Split, plan
 from training.trial import Trial, hold_trial
 from training.tuned import Tuned
 from training.tuning import Identity, applied, check_budget, tune
@@ -135,7 +135,7 @@ def examine_rows(
     """The same for rows that have been read."""
     tell = on_progress or tell_nobody
     check_outcomes(rows.at(split.fit))
-    _check_tested(rows.at(split.test), split.test)
+    _check_tested(rows.at(split.test), split)
     dates = dates_of(features)
     tell("fitting", 0, FITTING_STEPS)
     recipe, earliest = _recipe(rows, split, features, settings=settings, dates=dates)
@@ -234,9 +234,9 @@ def _capacity(settings: TrainSettings, *, rows: int, cutoffs: int) -> float:
     return share_of(settings.contacts, rows=rows, cutoffs=cutoffs) if settings.contacts else settings.capacity
 
 
-def _check_tested(test: TrainingSet, cutoffs: Cutoffs) -> None:
+def _check_tested(test: TrainingSet, split: Split) -> None:
     if not len(test):
         raise BadInput(
-            f"nobody was active in the look-back before {iso(max(cutoffs))}; "
-            "expected a longer --look-back or another --cutoff."
+            f"nobody was {split.definition.population.says()} {iso(max(split.test))}; expected another --cutoff, or "
+            "[churn] to say who can be lost so that somebody is (its look_back, or what pays or starts)."
         )

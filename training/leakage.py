@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from features.families.paid import is_left
 from features.feature_set import FeatureSet
 from features.snapshots import Bucketed
 from features.user_events import FloatArray
 from features.windows import iso, to_microseconds
 from models.definition import ChurnDefinition
+from models.lapse import Lapse
 from models.model import ChurnModel
 from training.canary import POPULATION, canary
 from training.endings import endings
@@ -120,7 +122,7 @@ def in_rows(
             open_horizons(rows, split.definition, end=end),
             both_sides(rows, split),
             shuffled_control(rows, split, seed=seed, threads=threads),
-            single_features(rows.at(split.test[-1:]), features, trial),
+            single_features(rows.at(split.test[-1:]), features, trial, rules=_rules_of(split.definition, features)),
         )
     )
 
@@ -184,21 +186,26 @@ def shuffled_control(rows: TrainingSet, split: Split, *, seed: int = 0, threads:
     return Check("shuffled control", looked, found)
 
 
-def single_features(test: TrainingSet, features: FeatureSet, trial: Trial) -> Check:
-    """No feature alone may be so good that it leaves but half of what the best rule leaves to a perfect AUC."""
+def single_features(test: TrainingSet, features: FeatureSet, trial: Trial, *, rules: Sequence[str] = ()) -> Check:
+    """No feature alone may be so good that it leaves but half of what the best rule leaves to a perfect AUC.
+
+    `rules` names features that are rules of thumb themselves, beside the silence and the RFM score: where payments
+    decide, whoever has paid for a year does not lapse in a month, and that is no leak.
+    """
     test = _sample(test, MOST_ROWS)
-    rules = [trial.evaluations[name]["auc"].value for name in ("last_seen_rule", "rfm")]
-    if _fewest(test.labels) < FEWEST_OF_EACH or np.isnan(rules).any():
+    known = [trial.evaluations[name]["auc"].value for name in ("last_seen_rule", "rfm")]
+    if _fewest(test.labels) < FEWEST_OF_EACH or np.isnan(known).any():
         return Check("single features", "too few of either outcome", ())
-    bound = 1 - HALVES * (1 - max(0.5, *rules))
     reached = {name: _alone(test, name) for name in test.snapshots.names}
+    best_rule = max(0.5, *known, *(reached[name] for name in rules))
+    bound = 1 - HALVES * (1 - best_rule)
     best = sorted(reached, key=lambda name: (-reached[name], name))
     suspects = [name for name in best if reached[name] - SURE * spread(reached[name], test.labels) > bound]
     named = "; ".join(f"{name} (“{features[name].pattern}”, AUC {reached[name]:.3f})" for name in suspects[:NAMED])
     more = f" and {len(suspects) - NAMED} more" if len(suspects) > NAMED else ""
     found = _finding(
         "feature_too_good",
-        f"too good to be true alone, where your rules reach {max(rules):.3f}: {named}{more}. Make sure that what it "
+        f"too good to be true alone, where your rules reach {best_rule:.3f}: {named}{more}. Make sure that what it "
         "reads is not written, changed or dated back because a user leaves; if it is, leave it out",
         when=bool(suspects),
     )
@@ -224,6 +231,14 @@ def spread(area: float, labels: FloatArray) -> float:
     one, two = area / (2 - area), 2 * area**2 / (1 + area)
     variance = area * (1 - area) + (many - 1) * (one - area**2) + (others - 1) * (two - area**2)
     return float(np.sqrt(max(variance, 0.0) / (many * others)))
+
+
+def _rules_of(definition: ChurnDefinition, features: FeatureSet) -> tuple[str, ...]:
+    """The features that say how much paid time is left, where churn is that it runs out."""
+    if not isinstance(definition.outcome, Lapse):
+        return ()
+    renewals = definition.outcome.renewals
+    return tuple(feature.name for feature in features if is_left(feature.expression, renewals))
 
 
 def _canary(

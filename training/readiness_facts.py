@@ -264,7 +264,7 @@ def _outcomes_of(
     users = np.array(events.user_ids, dtype=object)[places]
     moments = np.array([to_microseconds(cutoff) for cutoff in cutoffs], dtype=np.int64)[which]
     gone = churned(events, definition, users=users, cutoffs=moments, log_end=log_end) == 1
-    alive = Activity.of(events, kinds=definition.activity)
+    alive = Activity.of(events, kinds=definition.activity, least_value=definition.least_value)
     first, last = alive.rows(users, starts=np.full_like(moments, np.iinfo(np.int64).min), ends=moments)
     columns = (np.ones(len(users), dtype=np.bool_), gone, last - first == 1)
     counts = np.column_stack([np.bincount(which[column], minlength=len(cutoffs)) for column in columns])

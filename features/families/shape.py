@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from features.expressions import Clock, Described
 from features.language import Selection
+from features.paid import Renewals
 from features.windows import days
 
 WEEK, MONTH, QUARTER, YEAR = 7, 28, 91, 364  # whole weeks, so that every window has each weekday equally often
@@ -71,6 +72,7 @@ class Shape:
     redemptions: Selection | None
     varied: tuple[Varied, ...]
     profiles: tuple[Profiled, ...]
+    renewals: Renewals | None = None  # what pays, where the definition of churn says so
 
     @property
     def longest(self) -> int:

@@ -47,7 +47,7 @@ def test_nobody_in_the_population_is_told_with_what_to_change(holdfast: Holdfast
     assert built.document["rows"] == 0
     told = holdfast("features", "--activity", "purchase").out
     assert "of 0 users" in told
-    assert "Nobody was active in the look-back before then; expected a longer --look-back" in told
+    assert "Nobody is in the population then; expected another --cutoff, a longer --look-back" in told
 
 
 def test_a_file_of_which_nothing_is_usable_leaves_an_empty_log_that_is_said(holdfast: Holdfast, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Every planted leak is caught and named; on clean data the checks are silent."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,8 +8,15 @@ import numpy as np
 import pytest
 
 from benchmarks.leakage import DEFINITION, PLANTS, clean, learnt
-from features.windows import days, shift
+from features.language import events, feature_set
+from features.paid import Renewals
+from features.user_events import UserEvents
+from features.windows import days, iso, shift, utc
+from models.definition import ChurnDefinition
+from models.lapse import Lapse
+from tests.renewals import InMemory
 from training import leakage
+from training.endings import endings
 from training.fit import TrainSettings
 from training.leakage import auc, both_sides, open_horizons, shuffled_control, spread
 from training.report import report
@@ -16,6 +24,7 @@ from training.run import Training
 from training.snapshots import TrainingSet
 from training.verdict import Decision, judge
 
+EventsOf = Callable[[dict[str, list[tuple[str, str]]]], UserEvents]
 QUICK = TrainSettings(
     trees=30, boosters=1, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100, calibration="platt"
 )
@@ -127,3 +136,51 @@ def test_the_error_of_an_auc_is_what_fresh_rows_show() -> None:
     labels = (np.arange(400) < 100).astype(float)
     found = [auc(draws.normal(labels * 1.2), labels) for _ in range(400)]
     assert float(np.std(found)) == pytest.approx(spread(float(np.mean(found)), labels), rel=0.15)
+
+
+MONTHS = ChurnDefinition(look_back=days(28), horizon=days(28), outcome=Lapse(Renewals(("renewal",), period_days=30)))
+NO_FEATURES = feature_set(silence=events().days_since_last())
+
+
+def _payers(*, off: bool) -> dict[str, list[tuple[str, str]]]:
+    """A hundred users who pay every 30 days, half of them for good; the others switch it off a day before the end."""
+    begin = utc("2026-01-01")
+    found = {}
+    for place in range(100):
+        months = 8 if place % 2 else 2
+        deeds = [(shift(begin, days(30 * month)), "renewal") for month in range(months)]
+        deeds += [(shift(begin, days(30 * month + 3)), "visit") for month in range(months)]
+        if off and months == 2:
+            deeds.append((shift(begin, days(58)), "switched_off"))
+        found[f"user-{place:03d}"] = [(iso(moment), kind) for moment, kind in deeds]
+    return found
+
+
+def test_a_kind_that_announces_the_lapse_is_found_by_what_the_definition_calls_gone(events_of: EventsOf) -> None:
+    log = InMemory([events_of(_payers(off=True))])
+    (found,) = endings(log, MONTHS, NO_FEATURES, end=utc("2026-09-01")).found
+    assert (found.kind, found.users, found.gone_share) == ("switched_off", 50, 1.0)
+    assert "100% of 50 users let their paid time run out within a horizon" in found.says()
+
+
+def test_silence_is_nothing_to_a_definition_by_payment(events_of: EventsOf) -> None:
+    assert endings(InMemory([events_of(_payers(off=False))]), MONTHS, NO_FEATURES, end=utc("2026-09-01")).found == ()
+
+
+def test_an_event_of_too_small_a_value_is_no_return(events_of: EventsOf) -> None:
+    """After “bye” a mail comes, which is activity only as long as its value does not matter."""
+    begin = utc("2026-01-01")
+    users = {
+        f"user-{place:03d}": [
+            *((iso(shift(begin, days(day))), "visit") for day in range(0, 200 if place % 2 else 100, 5)),
+            *([] if place % 2 else [(iso(shift(begin, days(99))), "bye"), (iso(shift(begin, days(110))), "mail")]),
+        ]
+        for place in range(120)
+    }
+    found = events_of(users)
+    worth = np.where(found.kinds == found.kind_names.index("visit"), 5.0, 1.0)
+    log = InMemory([replace(found, values=worth)])
+    plain = ChurnDefinition(look_back=days(28), horizon=days(28))
+    for meant, kinds in ((plain, ["mail"]), (replace(plain, least_value=2.0), ["bye", "mail"])):
+        found_kinds = [one.kind for one in endings(log, meant, NO_FEATURES, end=utc("2026-07-01")).found]
+        assert found_kinds == kinds
