@@ -1,6 +1,6 @@
 """Many users' events as columns: what a bucket of the log reads as, and what the kernel walks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,6 +66,48 @@ class UserEvents:
             received=None if self.received is None else self.received[rows],
             properties={name: Property(column.codes[rows], column.texts) for name, column in self.properties.items()},
         )
+
+
+def one_user(
+    user_id: str,
+    *,
+    times: Sequence[int],
+    kinds: Sequence[str],
+    values: Sequence[float],
+    received: Sequence[int] | None = None,
+    properties: Sequence[Mapping[str, str]] = (),
+    wanted: Wanted = NOTHING_MORE,
+) -> UserEvents:
+    """The events of one user from lists, in any order; events of the same instant stay in the order given.
+
+    Times and `received` (default: the event's own time) are microseconds since 1970 UTC, a missing value is NaN, and
+    `properties` holds the texts of each event by name. What is not wanted is left out.
+
+    >>> one_user("ada", times=[2, 1], kinds=["b", "a"], values=[1.0, 2.0]).values.tolist()
+    [2.0, 1.0]
+    """
+    moments = np.array(times, dtype=np.int64)
+    order = np.argsort(moments, kind="stable")
+    kind_names = tuple(dict.fromkeys(kinds))
+    codes = {name: code for code, name in enumerate(kind_names)}
+    known = moments if received is None else np.array(received, dtype=np.int64)
+    return UserEvents(
+        user_ids=(user_id,),
+        offsets=np.array([0, len(moments)], dtype=np.int64),
+        times=moments[order],
+        kinds=np.array([codes[kind] for kind in kinds], dtype=np.int32)[order],
+        kind_names=kind_names,
+        values=np.array(values, dtype=np.float64)[order],
+        received=known[order] if wanted.received else None,
+        properties={name: _coded(name, properties, order=order) for name in wanted.properties},
+    )
+
+
+def _coded(name: str, properties: Sequence[Mapping[str, str]], *, order: IntArray) -> Property:
+    told = [each.get(name) for each in properties] or [None] * len(order)
+    texts = tuple(dict.fromkeys(text for text in told if text is not None))
+    codes = {text: code for code, text in enumerate(texts)}
+    return Property(np.array([-1 if text is None else codes[text] for text in told], dtype=np.int32)[order], texts)
 
 
 def none(kind_names: tuple[str, ...] = (), wanted: Wanted = NOTHING_MORE) -> UserEvents:

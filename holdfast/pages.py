@@ -1,6 +1,8 @@
 """Writes the pages of the documentation that come from code: `python -m holdfast.pages docs`."""
 
+import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +52,18 @@ def commands_page() -> str:
     )
 
 
+def openapi_document() -> str:
+    """docs/openapi.json: what the service says of itself at /openapi.json."""
+    from serving.app import create_app  # noqa: PLC0415 the server, only here
+    from serving.settings import ServiceSettings  # noqa: PLC0415 as above
+
+    with tempfile.TemporaryDirectory() as folder:
+        app = create_app(ServiceSettings(store_url=f"sqlite:///{folder}/store.db"))
+        document = app.openapi()
+        app.state.store.close()
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def _helps(name: str, command: click.Command, *, parent: click.Context | None) -> Iterator[tuple[str, str]]:
     called = name.rsplit(" ", 1)[-1]
     with command.make_context(called, [], parent=parent, resilient_parsing=True, terminal_width=100) as ctx:
@@ -66,6 +80,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     (folder / "settings.md").write_text(settings_page(), "utf-8")
     (folder / "commands.md").write_text(commands_page(), "utf-8")
+    (folder / "openapi.json").write_text(openapi_document(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,27 @@
 """The HTTP service: `create_app(settings)` is the whole of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from serving.auth import Keyring
+from serving.champions import Champions
 from serving.door import Door
+from serving.notes import Notes
 from serving.problems import add_problem_handlers
-from serving.routes import at_risk, health, model, scores
+from serving.routes import at_risk, fresh, health, model, runs, scores
 from serving.rules import RouteMatrix
-from serving.schemas import ProblemOut
+from serving.schemas.common import ProblemOut
+from serving.schemas.compute import ComputeIn
 from serving.settings import ServiceSettings
 from serving.store import ScoreStore
+from serving.store.overview import Overviews
 
 DESCRIPTION = """\
 Churn scores for your users: how likely each one is to leave, why, and until when to believe it.
@@ -28,13 +34,23 @@ Churn scores for your users: how likely each one is to leave, why, and until whe
 """
 
 
-def create_app(settings: ServiceSettings) -> FastAPI:
-    """The service over the store that the settings name; the store is opened (and migrated) here."""
+def create_app(settings: ServiceSettings, *, stopping: Callable[[], bool] = lambda: False) -> FastAPI:
+    """The service over the store that the settings name; the store is opened (and migrated) here.
+
+    `stopping` tells whether the service was told to stop and only finishes what is under way.
+    """
     store = ScoreStore.open(settings.store_url)
+    champions = Champions(store, settings.folders, settings.rules, settings.stale_days)
+
+    notes = Notes(store, audit_days=settings.audit_days)
 
     @asynccontextmanager
     async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        champions.start()
+        notes.run()
         yield
+        notes.end()
+        champions.stop()
         store.close()
 
     app = FastAPI(
@@ -45,15 +61,44 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.store = store
-    routers = (scores.score_router, scores.router, at_risk.router, model.router, health.router)
+    app.state.overviews = Overviews(store)
+    app.state.stopping = stopping
+    app.state.notes = notes
+    app.state.champions = champions
+    routers = (
+        scores.score_router,
+        scores.router,
+        fresh.compute_router,
+        fresh.router,
+        at_risk.router,
+        runs.router,
+        model.router,
+        health.router,
+    )
     # Put first and flat: an included router would be searched anew for every request, after the documentation.
     app.router.routes[:0] = [route for router in routers for route in router.routes]
     add_problem_handlers(app)
     matrix = RouteMatrix(app.routes)  # complains of a route that has no rule
-    keyring = Keyring(store, memory_seconds=settings.key_memory_seconds)
-    app.add_middleware(Door, matrix=matrix, store=store, keyring=keyring, settings=settings)
+    app.add_middleware(Door, matrix=matrix, store=store, notes=notes, settings=settings)
+    if settings.cors_origins:
+        _let_pages_ask(app, settings.cors_origins)
     _document(app, matrix)
     return app
+
+
+def _let_pages_ask(app: FastAPI, origins: tuple[str, ...]) -> None:
+    """Let pages of these origins ask from a browser: before the door, because a browser's first question has no key."""
+    told = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy", "link", "etag", "idempotent-replayed")
+    sent = ("authorization", "content-type", "content-encoding", "idempotency-key", "if-none-match", "x-request-id")
+    methods = ("GET", "POST", "PUT", "PATCH", "DELETE")
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=methods,
+        allow_headers=sent,
+        expose_headers=told,
+        max_age=600,
+    )
 
 
 def _document(app: FastAPI, matrix: RouteMatrix) -> None:
@@ -70,7 +115,9 @@ def _document(app: FastAPI, matrix: RouteMatrix) -> None:
 def _openapi(app: FastAPI, matrix: RouteMatrix) -> dict[str, Any]:  # Any: OpenAPI
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     parts = document.setdefault("components", {})
-    parts.setdefault("schemas", {})["ProblemOut"] = ProblemOut.model_json_schema()
+    unseen: list[tuple[type[BaseModel], JsonSchemaMode]] = [(ProblemOut, "serialization"), (ComputeIn, "validation")]
+    _, schemas = models_json_schema(unseen, ref_template="#/components/schemas/{model}")
+    parts.setdefault("schemas", {}).update(schemas["$defs"])
     parts["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "A key of `holdfast keys create`."}
     }

@@ -7,7 +7,10 @@ import orjson
 from fastapi import Response
 
 from features.windows import iso
+from models.reasons import Reason
+from serving.fresh import FreshCurve, FreshScore, RowScore
 from serving.store import Absence, AtRiskPage, Lookup, Run, StoredScore
+from serving.store.records import Before
 
 Body = dict[str, Any]  # Any: JSON
 _PRIVATE = {"cache-control": "private, no-cache"}  # a score is about a person: no shared cache keeps it
@@ -18,21 +21,61 @@ def json_response(body: Body, *, headers: dict[str, str] | None = None) -> Respo
     return Response(orjson.dumps(body), 200, {**_PRIVATE, **(headers or {})}, "application/json")
 
 
-def score_body(score: StoredScore) -> Body:
-    """One score; the reasons were made JSON when the run was written and go out as they are."""
+def score_body(score: StoredScore, language: str | None = None) -> Body:
+    """One score; reasons and changes were made JSON when the run was written and go out as they are.
+
+    `language` is en, zh, none, or None for the run's own.
+    """
+    chinese = (language or score.run.facts.language) == "zh"
+    reasons, changes = (score.reasons_zh, score.changes_zh) if chinese else (score.reasons, score.changes)
     return {
         "user_id": score.user_id,
         "churn_probability": score.churn_probability,
         "percentile": score.percentile,
         "risk_tier": score.risk_tier,
-        "reasons": orjson.Fragment(score.reasons),
+        "reasons": [] if language == "none" else orjson.Fragment(reasons),
+        "previous": None if score.before is None else _previous(score, score.before),
+        "changes": [] if language == "none" else orjson.Fragment(changes),
+        "value_at_risk": score.value_at_risk,
+        "lifecycle_stage": score.lifecycle_stage,
+        "segment": score.segment,
+        "contactable": score.contactable,
         **_run_fields(score.run),
     }
 
 
-def lookup_body(found: Lookup, user_ids: list[str]) -> Body:
+def fresh_body(score: FreshScore | RowScore, language: str, shared: Body) -> Body:
+    """A score that was computed just now; `shared` is what all scores of the request have in common."""
+    standing = score.standing if isinstance(score, FreshScore) else None
+    as_of = score.fifths_as_of if isinstance(score, FreshScore) else None
+    worth = None if standing is None else standing.worth
+    return {
+        "user_id": score.user_id,
+        "churn_probability": score.churn_probability,
+        "reasons": [] if language == "none" else [_reason(reason, language) for reason in score.reasons],
+        "value_at_risk": None if worth is None else round(worth * score.churn_probability, 6),
+        "lifecycle_stage": None if standing is None else standing.lifecycle_stage,
+        "contactable": None if standing is None else standing.contactable,
+        "population_as_of": None if as_of is None else iso(as_of),
+        **shared,
+    }
+
+
+def curve_body(curve: FreshCurve, *, model_version: str) -> Body:
+    """The risk of one user by day."""
+    points = zip(curve.days, curve.churn_probability, strict=True)
+    return {
+        "user_id": curve.user_id,
+        "cutoff": iso(curve.cutoff),
+        "points": [{"days": days, "churn_probability": probability} for days, probability in points],
+        "median_days": curve.median_days,
+        "model_version": model_version,
+    }
+
+
+def lookup_body(found: Lookup, user_ids: list[str], language: str | None = None) -> Body:
     """Scores in the order asked, and who is missing and why."""
-    scores = [score_body(answer) for answer in found.answers if isinstance(answer, StoredScore)]
+    scores = [score_body(answer, language) for answer in found.answers if isinstance(answer, StoredScore)]
     missing = [
         {"user_id": user_id, "code": answer.value}
         for user_id, answer in zip(user_ids, found.answers, strict=True)
@@ -41,16 +84,48 @@ def lookup_body(found: Lookup, user_ids: list[str]) -> Body:
     return {"run_id": found.run.run_id, "scores": scores, "missing": missing}
 
 
-def at_risk_body(page: AtRiskPage, *, next_cursor: str | None) -> Body:
+def at_risk_body(page: AtRiskPage, *, next_cursor: str | None, language: str | None = None) -> Body:
     """A page of users at risk."""
     return {
         "run_id": page.run.run_id,
-        "scores": [score_body(score) for score in page.scores],
+        "scores": [score_body(score, language) for score in page.scores],
         "next_cursor": next_cursor,
     }
 
 
-@lru_cache(maxsize=16)  # runs are compared by identity, and the store hands out the same object for a run
+def run_body(run: Run, *, current: bool) -> Body:
+    """A run that is kept."""
+    facts = run.facts
+    return {
+        "run_id": run.run_id,
+        "current": current,
+        "cutoff": iso(facts.cutoff),
+        "scored_at": iso(run.scored_at),
+        "valid_until": iso(facts.valid_until),
+        "model_version": facts.model_version,
+        "definition_id": facts.definition_id,
+        "users": run.users,
+        "users_outside": run.outside,
+    }
+
+
+def _previous(score: StoredScore, before: Before) -> Body:
+    facts = before.run.facts
+    return {
+        "churn_probability": before.churn_probability,
+        "difference": score.churn_probability - before.churn_probability,
+        "cutoff": iso(facts.cutoff),
+        "model_version": facts.model_version,
+        "run_id": before.run.run_id,
+    }
+
+
+def _reason(reason: Reason, language: str) -> Body:
+    sentence = reason.sentence_zh if language == "zh" else reason.sentence
+    return {"code": reason.code, "sentence": sentence, "contribution": round(reason.contribution, 6)}
+
+
+@lru_cache(maxsize=64)  # runs are compared by identity, and the store hands out the same object for a run
 def _run_fields(run: Run) -> Body:
     facts = run.facts
     return {

@@ -9,6 +9,8 @@ import orjson
 from serving.refusals import RefusedError
 from serving.store import Place
 
+_RUNS = 2**31  # what a run's number stays below
+
 
 def to_cursor(place: Place) -> str:
     """The text for a place.
@@ -29,9 +31,29 @@ def from_cursor(text: str) -> Place:
         raise _not_a_cursor() from None
     if type(run_id) is not int or type(probability) is not float or type(user_id) is not str:
         raise _not_a_cursor()
-    if not (0 < run_id < 2**31 and math.isfinite(probability)):
+    if not (0 < run_id < _RUNS and math.isfinite(probability)):
         raise _not_a_cursor()
     return Place(run_id, probability, user_id)
+
+
+def number_cursor(run_id: int) -> str:
+    """The text for a place behind a run.
+
+    >>> number_of(number_cursor(17))
+    17
+    """
+    return base64.urlsafe_b64encode(orjson.dumps(run_id)).rstrip(b"=").decode()
+
+
+def number_of(text: str) -> int:
+    """The run that a text of `number_cursor` names; raises `RefusedError` for any other text."""
+    try:
+        run_id = orjson.loads(base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), b"-_", validate=True))
+    except (ValueError, TypeError, binascii.Error):
+        raise _not_a_cursor() from None
+    if type(run_id) is not int or not 0 < run_id < _RUNS:
+        raise _not_a_cursor()
+    return run_id
 
 
 def _not_a_cursor() -> RefusedError:

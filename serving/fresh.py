@@ -4,18 +4,25 @@ The only thing that features ask of other users are the fifths of the population
 population that is known: the score run's, else the one that the training kept in the bundle; none after the cutoff.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import BadInput
 from features.fifths import DatedFifths
 from features.plan import Plan, make_plan
 from features.snapshots import of_user, wanted_by
-from features.user_events import UserEvents, Wanted
+from features.user_events import UserEvents, Wanted, one_user
+from features.windows import from_microseconds
 from models.bundle import Bundle
 from models.reasons import Reason, explain
+from serving.house_rules import NO_RULES, HouseRules
 from serving.scoring import check_fingerprint, known_users
-from serving.standing import NO_RULES, Facts, HouseRules, Standing
+from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts
 
 
@@ -29,6 +36,27 @@ class FreshScore:
     reasons: tuple[Reason, ...]  # strongest first
     standing: Standing  # without a segment, which is a place among all too
     fifths_as_of: datetime | None  # when the population was looked at; None: not asked for, or not known by the cutoff
+
+
+@dataclass(frozen=True, slots=True)
+class RowScore:
+    """The score of ready features, of which nothing else is known."""
+
+    user_id: str
+    cutoff: datetime
+    churn_probability: float  # 0 to 1, calibrated
+    reasons: tuple[Reason, ...]  # strongest first
+
+
+@dataclass(frozen=True, slots=True)
+class FreshCurve:
+    """The risk of one user by day; see `models.risk_curve`."""
+
+    user_id: str
+    cutoff: datetime
+    days: tuple[int, ...]  # from the start of the horizon
+    churn_probability: tuple[float, ...]  # at each of them
+    median_days: float | None  # None: later than was learnt
 
 
 @dataclass(frozen=True)
@@ -55,34 +83,78 @@ class FreshScorer:
         wanted = [wanted_by(plan, as_known=self.bundle.as_known, population=population) for plan in plans]
         return replace(wanted[0], properties=tuple(sorted({*wanted[0].properties, *wanted[1].properties})))
 
+    def warm_up(self) -> None:
+        """Score a made-up user, so that nothing is prepared or loaded while a real one waits."""
+        kind = next(iter(self.bundle.definition.activity), "event")
+        seen = 86_400_000_000
+        events = one_user("nobody", times=[seen], kinds=[kind], values=[1.0], wanted=self.wanted)
+        self.score(events, cutoff=from_microseconds(2 * seen))
+
     def score(self, events: UserEvents, *, cutoff: datetime) -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run."""
-        as_known, population = self.bundle.as_known, self.bundle.definition.population
-        if not known_users(events, cutoff=cutoff, as_known=as_known):
-            return Absence.UNKNOWN
-        if not population.eligible(events, cutoff=cutoff, as_known=as_known)[0]:
-            return Absence.OUTSIDE
-        facts = of_user(events, self._facts.plan, cutoff=cutoff, as_known=as_known)
-        why = self._facts.absences(facts)[0]
-        if why is not None:
-            return why
+        facts = self._admitted(events, cutoff=cutoff)
+        if isinstance(facts, Absence):
+            return facts
         dated = self.fifths_at(cutoff)
-        fifths = None if dated is None else dated.fifths
-        row = of_user(events, self._plan, cutoff=cutoff, as_known=as_known, fifths=fifths)
+        probability, reasons = self._judged(self._row(events, dated, cutoff=cutoff))
         return FreshScore(
             user_id=events.user_ids[0],
             cutoff=cutoff,
-            churn_probability=float(self.bundle.model.predict_proba(row)[0, 1]),
-            reasons=explain(self.bundle.model, self.bundle.features, row)[0],
+            churn_probability=probability,
+            reasons=reasons,
             standing=next(self._facts.standings(facts, compared=False)),
             fifths_as_of=None if dated is None else dated.as_of,
         )
+
+    def curve(self, events: UserEvents, *, cutoff: datetime) -> FreshCurve | Absence:
+        """The risk by day of the only user in `events`, or why he gets none; `NotReady` for a model without one."""
+        from models.risk_curve import median_days, risk_curve, shown_days  # noqa: PLC0415 pandas, only for who asks
+
+        facts = self._admitted(events, cutoff=cutoff)
+        if isinstance(facts, Absence):
+            return facts
+        row = self._row(events, self.fifths_at(cutoff), cutoff=cutoff)
+        days = shown_days(self.bundle)
+        risks = risk_curve(self.bundle, row, days=days).to_numpy()[0]
+        median = float(median_days(self.bundle, row)[0])
+        told = None if np.isnan(median) else median
+        return FreshCurve(events.user_ids[0], cutoff, days, tuple(risks.tolist()), told)
+
+    def score_row(self, user_id: str, features: Mapping[str, float], *, cutoff: datetime) -> RowScore:
+        """The score of ready features, by name; those left out are missing. Raises `BadInput` for an unknown name.
+
+        Who is in the population is not asked, because it cannot be told from features.
+        """
+        names = self.bundle.features.names
+        unknown = sorted(features.keys() - set(names))
+        if unknown:
+            raise BadInput(f"the model has no feature {', '.join(unknown[:5])}; see GET /v1/features for those it has.")
+        row = np.array([[features.get(name, np.nan) for name in names]])
+        return RowScore(user_id, cutoff, *self._judged(row))
 
     def fifths_at(self, cutoff: datetime) -> DatedFifths | None:
         """The newest fifths of a population at or before the cutoff; later ones would tell of the future."""
         known = (self._of_run, self.bundle.fifths)
         past = [fifths for fifths in known if fifths is not None and fifths.as_of <= cutoff]
         return max(past, key=lambda fifths: fifths.as_of, default=None)
+
+    def _admitted(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.float64] | Absence:
+        """The facts of the only user in `events`, or why he gets no score at this cutoff."""
+        as_known, population = self.bundle.as_known, self.bundle.definition.population
+        if not known_users(events, cutoff=cutoff, as_known=as_known):
+            return Absence.UNKNOWN
+        if not population.eligible(events, cutoff=cutoff, as_known=as_known)[0]:
+            return Absence.OUTSIDE
+        facts = of_user(events, self._facts.plan, cutoff=cutoff, as_known=as_known)
+        return self._facts.absences(facts)[0] or facts
+
+    def _row(self, events: UserEvents, dated: DatedFifths | None, *, cutoff: datetime) -> NDArray[np.float64]:
+        fifths = None if dated is None else dated.fifths
+        return of_user(events, self._plan, cutoff=cutoff, as_known=self.bundle.as_known, fifths=fifths)
+
+    def _judged(self, row: NDArray[np.float64]) -> tuple[float, tuple[Reason, ...]]:
+        model = self.bundle.model
+        return float(model.predict_proba(row)[0, 1]), explain(model, self.bundle.features, row)[0]
 
     @cached_property
     def _plan(self) -> Plan:

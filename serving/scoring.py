@@ -30,7 +30,8 @@ from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.reasons import Change, Language, Reason, changes, explain
 from models.tiers import Tier, TierRule, percentiles
-from serving.standing import NO_RULES, Facts, HouseRules, Standing
+from serving.house_rules import NO_RULES, HouseRules
+from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts, Score
 
 CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small

@@ -1,10 +1,21 @@
 """What the HTTP service needs to know to run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from features.errors import BadInput
+from serving.house_rules import NO_RULES, HouseRules
 
 LONGEST_KEY_MEMORY_SECONDS = 5.0  # a revoked key must stop working within this
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """Where a tenant's champion and events lie on this machine: what scores of this moment are computed from."""
+
+    champion: Path
+    events: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,17 @@ class ServiceSettings:
     shutdown_seconds: int = 30  # requests under way may take this long to finish
     key_memory_seconds: float = 4.0
     access_log: bool = True
+    max_upload_bytes: int = 200_000_000  # of addresses that read a body as it arrives
+    max_in_flight: int = 256  # requests that a worker answers at a time; more are refused at once
+    reads_a_minute: int = 0  # by one key in one worker; 0: no limit
+    bulk_reads_a_minute: int = 0
+    writes_a_minute: int = 0
+    audit_days: int = 90  # 0: nothing is noted
+    idempotency_hours: float = 24.0
+    cors_origins: tuple[str, ...] = ()  # pages of these may ask from a browser
+    stale_days: float = 7.0  # events that came in longer ago say nothing about today
+    folders: Mapping[str, DataFolder] = field(default_factory=dict)  # by tenant; without one nothing is computed
+    rules: HouseRules = NO_RULES
 
     def __post_init__(self) -> None:
         ranges = {
@@ -35,6 +57,14 @@ class ServiceSettings:
             "header_timeout_seconds": (self.header_timeout_seconds, 0.1, 60),
             "max_open_requests": (self.max_open_requests, 1, 100_000),
             "shutdown_seconds": (self.shutdown_seconds, 1, 1800),
+            "stale_days": (self.stale_days, 0, 3650),
+            "max_upload_bytes": (self.max_upload_bytes, 1_000, 100_000_000_000),
+            "max_in_flight": (self.max_in_flight, 1, 100_000),
+            "reads_a_minute": (self.reads_a_minute, 0, 10_000_000),
+            "bulk_reads_a_minute": (self.bulk_reads_a_minute, 0, 10_000_000),
+            "writes_a_minute": (self.writes_a_minute, 0, 10_000_000),
+            "audit_days": (self.audit_days, 0, 3650),
+            "idempotency_hours": (self.idempotency_hours, 0.01, 720),
             "key_memory_seconds": (self.key_memory_seconds, 0, LONGEST_KEY_MEMORY_SECONDS),
         }
         for name, (value, lowest, highest) in ranges.items():

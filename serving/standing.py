@@ -4,8 +4,7 @@ The facts behind it are features like the model's, computed in the same pass ove
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -19,31 +18,11 @@ from features.plan import Plan, make_plan
 from features.windows import days
 from models.definition import ChurnDefinition
 from models.segments import Segment, Stage, segments, stages
+from serving.house_rules import NO_RULES, HouseRules
 from serving.store.records import Absence
 
 Floats = NDArray[np.float64]
 YES = ("true", "True", "TRUE", "1", "1.0", "yes", "Yes", "y", "是")  # how files write that something is so
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """What a user would bring: an amount, or what they spent in the look-back carried on for some days."""
-
-    amount: float = 0.0  # of every user alike; 0: by what they spent
-    carried_days: int = 0  # 0: the horizon
-
-
-@dataclass(frozen=True, slots=True)
-class HouseRules:
-    """Who gets no score, whom nobody may contact, and what users are worth: the company's to say."""
-
-    opted_out: str = ""  # column of the profiles that is true for who must not be scored
-    no_contact: str = ""  # column of the profiles that is true for who must not be contacted
-    least_history: timedelta = timedelta(0)  # from the first event; with less there is no score
-    worth: Worth = field(default_factory=Worth)
-
-
-NO_RULES = HouseRules()
 
 
 @dataclass(frozen=True, slots=True)

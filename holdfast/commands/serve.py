@@ -1,7 +1,5 @@
 """`holdfast serve`: the API over the current run of scores."""
 
-import dataclasses
-
 import click
 
 from holdfast.output import say
@@ -14,17 +12,17 @@ Example:
 
 
 @click.command(epilog=EXAMPLE)
-@takes("data", "serve", "store")
+@takes("data", "serve", "score", "store")
 def command(session: Session) -> None:
     """Serve scores over HTTP until interrupted; requests under way are finished first.
 
     The API describes itself at /docs. Clients send a key of `holdfast keys create`.
     With --json the address is printed as a document before the first request.
     """
-    from serving.run import checked, serve  # noqa: PLC0415 the server, only for who serves
-    from serving.settings import ServiceSettings  # noqa: PLC0415 as above
+    from holdfast.service import service_settings  # noqa: PLC0415 the server, only for who serves
+    from serving.run import checked, serve  # noqa: PLC0415 as above
 
-    settings = checked(ServiceSettings(store_url=session.store_url, **dataclasses.asdict(session.settings.serve)))
+    settings = checked(service_settings(session))
     address = f"http://{settings.host}:{settings.port}"
     if session.as_json:
         session.emit({"address": address, "docs": f"{address}/docs"}, text="")

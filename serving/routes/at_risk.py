@@ -4,14 +4,14 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
+from serving.asking import asked_at_length
 from serving.bodies import at_risk_body, json_response
 from serving.cursors import from_cursor, to_cursor
 from serving.lists import csv_lines, list_row
 from serving.refusals import RefusedError
 from serving.routes.documents import problems
-from serving.schemas import AtRiskOut, AtRiskQuery
+from serving.schemas.lists import AtRiskOut, AtRiskQuery
 from serving.store import AtRiskPage, ScoreStore, Wanted
 
 ADDRESS = "/v1/users/at-risk"
@@ -43,12 +43,18 @@ async def at_risk(
     a spreadsheet would run as a formula has an apostrophe before it. Needs the scope `lists:read`.
     """
     store: ScoreStore = request.state.store
-    return await run_in_threadpool(_page, store, query, accept=accept)
+    return await asked_at_length(store, _page, store, query, accept=accept)
 
 
 def _page(store: ScoreStore, query: AtRiskQuery, *, accept: str) -> Response:
     after = None if query.cursor is None else from_cursor(query.cursor)
-    wanted = Wanted(tier=query.tier, minimum=query.minimum_probability)
+    wanted = Wanted(
+        tier=query.tier,
+        minimum=query.minimum_probability,
+        lifecycle_stage=query.lifecycle_stage,
+        segment=query.segment,
+        contactable_only=query.contactable_only,
+    )
     page = store.at_risk(wanted, after=after, limit=query.limit)
     if page is None:
         raise RefusedError("cursor_expired", "the run of this cursor is no longer kept; start again without a cursor.")
@@ -57,7 +63,11 @@ def _page(store: ScoreStore, query: AtRiskQuery, *, accept: str) -> Response:
     if cursor is not None:
         headers["link"] = f'<{_address(query, cursor)}>; rel="next"'
     wants_csv = query.format == "csv" or (query.format is None and "text/csv" in accept.lower())
-    return _csv(page, headers) if wants_csv else json_response(at_risk_body(page, next_cursor=cursor), headers=headers)
+    return _csv(page, headers) if wants_csv else _json(page, cursor, query, headers)
+
+
+def _json(page: AtRiskPage, cursor: str | None, query: AtRiskQuery, headers: dict[str, str]) -> Response:
+    return json_response(at_risk_body(page, next_cursor=cursor, language=query.reasons), headers=headers)
 
 
 def _csv(page: AtRiskPage, headers: dict[str, str]) -> Response:

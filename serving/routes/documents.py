@@ -6,7 +6,7 @@ from fastapi import Depends, Path, Request
 from starlette.convertors import Convertor, register_url_convertor
 
 from serving.problems import KINDS, MEDIA_TYPE
-from serving.schemas import LONGEST_USER_ID, UserId
+from serving.schemas.common import LONGEST_USER_ID, UserId
 from serving.store import ScoreStore
 
 _ALWAYS = ("key_missing", "key_invalid", "scope_missing", "invalid_request", "no_scores_yet", "store_unavailable")

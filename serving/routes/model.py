@@ -4,9 +4,10 @@ from fastapi import APIRouter, Request, Response
 
 from features.errors import NotReady
 from features.windows import iso
+from serving.asking import asked
 from serving.bodies import json_response
 from serving.routes.documents import problems
-from serving.schemas import ModelOut
+from serving.schemas.model import FeaturesOut, ModelOut
 from serving.store import Run, ScoreStore
 from serving.store.reader import NO_SCORES_YET
 
@@ -25,10 +26,28 @@ async def model(request: Request) -> Response:
     Needs the scope `scores:read`.
     """
     store: ScoreStore = request.state.store
-    run = store.current_run()
+    return json_response(_body(await _current(store)))
+
+
+@router.get(
+    "/v1/features",
+    summary="What the model looks at",
+    response_description="The features of the current run's model.",
+    responses={200: {"model": FeaturesOut}, **problems()},
+)
+async def features(request: Request) -> Response:
+    """Every feature with its family and its sentence. Needs the scope `scores:read`."""
+    store: ScoreStore = request.state.store
+    facts = (await _current(store)).facts
+    told = {name: facts.model.get(name) for name in ("feature_fingerprint", "features")}
+    return json_response({"model_version": facts.model_version, **told})
+
+
+async def _current(store: ScoreStore) -> Run:
+    run = await asked(store, store.current_run)
     if run is None:
         raise NotReady(NO_SCORES_YET)
-    return json_response(_body(run))
+    return run
 
 
 def _body(run: Run) -> dict[str, object]:

@@ -1,25 +1,31 @@
-"""Scores of users: one, or many at once."""
+"""Scores of users: last night's of one or many, and one user's history."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
+from urllib.parse import parse_qsl
+
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
+from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
+from serving.asking import asked, asked_at_length
 from serving.bodies import json_response, lookup_body, score_body
+from serving.conditional import not_modified, validators
+from serving.cursors import number_cursor, number_of
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
-from serving.schemas import LONGEST_USER_ID, LookupIn, LookupOut, ScoreOut
-from serving.store import Absence, ScoreStore
+from serving.routes.fresh import fresh_from_log
+from serving.routes.users import absent, checked
+from serving.schemas.compute import FreshScoreOut
+from serving.schemas.scores import HistoryOut, HistoryQuery, LookupIn, LookupOut, ScoreOut, ScoreQuery
+from serving.store import Absence, ScoreStore, StoredScore
+from serving.together import score_asked
 
 MOST_IN_THE_LOOP = 50  # ids; a few microseconds each, more would keep the other requests waiting
+ABSENT = tuple(Absence)
 router = APIRouter(tags=["scores"])
 
-_WHY_ABSENT = {
-    Absence.UNKNOWN: "this user is unknown: the events hold nothing of them before the cutoff. "
-    "Is the id spelt as in the events?",
-    Absence.OUTSIDE: "this user is known but was not active in the look-back, or is no subscriber, so they are outside "
-    "the population and have no score; GET /v1/model says who is in it.",
-}
+_USUAL = ScoreQuery(reasons=None, fresh=False)
 
 
 class _DirectRoute(APIRoute):
@@ -30,7 +36,9 @@ class _DirectRoute(APIRoute):
         if scope["method"] not in (self.methods or ()):
             await super().handle(scope, receive, send)  # says which methods are allowed
             return
-        response = await self.endpoint(Request(scope), _checked(scope["path_params"]["user_id"]))
+        text = scope["query_string"]
+        query = _read_query(text) if text else _USUAL
+        response = await self.endpoint(Request(scope), checked(scope["path_params"]["user_id"]), query)
         await response(scope, receive, send)
 
 
@@ -40,19 +48,44 @@ score_router = APIRouter(route_class=_DirectRoute, tags=["scores"])
 @score_router.get(
     "/v1/users/{user_id:user_id}/score",
     summary="The churn score of one user",
-    response_description="The score and what it rests on.",
-    responses={200: {"model": ScoreOut}, **problems("user_unknown", "user_outside_population")},
+    response_description="The score and what it rests on; with `fresh=true` the one that was computed just now.",
+    responses={
+        200: {"model": ScoreOut | FreshScoreOut},
+        304: {"description": "Not modified: the score that you have (If-None-Match) is still the one that is served."},
+        **problems(*ABSENT, "no_model", "data_stale"),
+    },
 )
-async def user_score(request: Request, user_id: UserIdInPath) -> Response:
+async def user_score(request: Request, user_id: UserIdInPath, query: Annotated[ScoreQuery, Query()]) -> Response:
     """The user's score in the current run: how likely they are to leave, why, and until when to believe it.
 
-    Needs the scope `scores:read`. A 404 says with its `code` whether the user is unknown or outside the population.
+    With `fresh=true` it is computed now, from all events of the log. Needs the scope `scores:read`. A 404 says with
+    its `code` why there is no score.
     """
     store: ScoreStore = request.state.store
-    found = store.score(user_id)
+    if query.fresh:
+        return await fresh_from_log(request, user_id, query.reasons or "en")
+    found = await score_asked(store, user_id)
     if isinstance(found, Absence):
-        raise RefusedError(found.value, _WHY_ABSENT[found])
-    return json_response(score_body(found))
+        raise absent(found)
+    headers = validators(found.run, query.reasons)
+    return not_modified(request, headers) or json_response(score_body(found, query.reasons), headers=headers)
+
+
+@router.get(
+    "/v1/users/{user_id:user_id}/history",
+    summary="What was told of one user",
+    response_description="A page of scores, newest first.",
+    responses={200: {"model": HistoryOut}, **problems()},
+)
+async def history(request: Request, user_id: UserIdInPath, query: Annotated[HistoryQuery, Query()]) -> Response:
+    """The user's scores in the runs that are kept, newest first; none of them is ever changed.
+
+    An unknown user has an empty history. Needs the scope `scores:read`.
+    """
+    store: ScoreStore = request.state.store
+    before = None if query.cursor is None else number_of(query.cursor)
+    found = await asked(store, store.history, checked(user_id), before=before, limit=query.limit + 1)
+    return json_response(_history(user_id, found, query))
 
 
 @router.post(
@@ -67,22 +100,28 @@ async def user_score(request: Request, user_id: UserIdInPath) -> Response:
 async def look_up(request: Request, body: LookupIn) -> Response:
     """Up to 10,000 users at once; an id sent twice is answered twice. Needs the scope `scores:read`."""
     store: ScoreStore = request.state.store
-    if len(body.user_ids) <= MOST_IN_THE_LOOP:
-        return _looked_up(store, body.user_ids)
-    return await run_in_threadpool(_looked_up, store, body.user_ids)
+    ask = asked if len(body.user_ids) <= MOST_IN_THE_LOOP else asked_at_length
+    return await ask(store, _looked_up, store, body)
 
 
-def _checked(user_id: str) -> str:
-    """The id of a path; the same rules as `schemas.UserId`, which documents them."""
-    if not 1 <= len(user_id) <= LONGEST_USER_ID:
-        length = f"1 to {LONGEST_USER_ID:,}"
-        raise RefusedError("invalid_request", f"the user id has {len(user_id):,} characters; expected {length}.")
+def _read_query(text: bytes) -> ScoreQuery:
+    parts = parse_qsl(text.decode("latin-1"), keep_blank_values=True, max_num_fields=10)
     try:
-        user_id.encode()
-    except UnicodeEncodeError:
-        raise RefusedError("invalid_request", "the user id is not UTF-8, percent-encoded.") from None
-    return user_id
+        return ScoreQuery.model_validate(dict(parts))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, ("query", *first["loc"])))
+        raise RefusedError("invalid_request", f"the request is not valid: {where}: {first['msg']}.") from None
 
 
-def _looked_up(store: ScoreStore, user_ids: list[str]) -> Response:
-    return json_response(lookup_body(store.lookup(user_ids), user_ids))
+def _history(user_id: str, found: list[StoredScore], query: HistoryQuery) -> dict[str, object]:
+    page, more = found[: query.limit], len(found) > query.limit
+    return {
+        "user_id": user_id,
+        "scores": [score_body(score, query.reasons) for score in page],
+        "next_cursor": number_cursor(page[-1].run.run_id) if more else None,
+    }
+
+
+def _looked_up(store: ScoreStore, body: LookupIn) -> Response:
+    return json_response(lookup_body(store.lookup(body.user_ids), body.user_ids, body.reasons))

@@ -67,11 +67,11 @@ def test_a_plain_array_is_explained_too(model: ChurnModel, features: FeatureSet,
     assert explain(model, features, cast.to_numpy()) == explain(model, features, cast)
 
 
-def test_what_moved_a_score_adds_up_to_the_difference(fitted: ChurnModel, features: FeatureSet, people: Any) -> None:
+def test_what_moved_a_score_adds_up_to_the_difference(model: ChurnModel, features: FeatureSet, people: Any) -> None:
     now, then = people.rows[:50], people.rows[50:100]
-    moved = changes(fitted, features, now, then, top=99, least=0.0)
+    moved = changes(model, features, now, then, top=99, least=0.0)
     total = [sum(change.contribution for change in each) for each in moved]
-    assert np.allclose(total, fitted.margin(now) - fitted.margin(then), atol=1e-9)
+    assert np.allclose(total, model.margin(now) - model.margin(then), atol=1e-9)
 
 
 def test_the_largest_change_comes_first_and_says_then_and_now(

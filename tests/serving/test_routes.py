@@ -9,7 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from features.windows import utc
-from serving.schemas import AtRiskOut, LookupOut, ModelOut, ProblemOut, ReadyOut, ScoreOut
+from serving.schemas.common import ProblemOut
+from serving.schemas.health import ReadyOut
+from serving.schemas.lists import AtRiskOut
+from serving.schemas.model import ModelOut
+from serving.schemas.scores import LookupOut, ScoreOut
 from serving.store import RunFacts, Score, ScoreStore
 
 NOW = utc("2026-06-02")
@@ -42,6 +46,12 @@ def test_a_score_says_all_that_a_client_needs_to_act(client: Any) -> None:
         "model_version": "3",
         "run_id": 1,
         "valid_until": "2026-06-08T00:00:00Z",
+        "previous": None,
+        "changes": [],
+        "value_at_risk": None,
+        "lifecycle_stage": None,
+        "segment": None,
+        "contactable": None,
     }
 
 
@@ -149,8 +159,8 @@ def test_a_list_comes_as_csv_when_asked_for_by_header_or_by_format(client: Any) 
     by_header = client.get("/v1/users/at-risk?limit=1", headers={"accept": "text/csv"})
     by_format = client.get("/v1/users/at-risk?limit=1&format=csv")
     assert by_header.text == by_format.text == (
-        "user_id,churn_probability,percentile,tier,reasons,cutoff,horizon_start,horizon_end,model_version,definition_id\r\n"
-        "ada,0.9,90.0,high,last seen 24 days ago; spent 3 € in the last 28 days,2026-06-01T00:00:00Z,"
+        "user_id,churn_probability,percentile,tier,reasons,lifecycle_stage,segment,value_at_risk,contactable,cutoff,horizon_start,horizon_end,model_version,definition_id\r\n"
+        "ada,0.9,90.0,high,last seen 24 days ago; spent 3 € in the last 28 days,,,,,2026-06-01T00:00:00Z,"
         "2026-06-01T00:00:00Z,2026-07-01T00:00:00Z,3,churn-3f1c0a9be2d4\r\n"
     )  # fmt: skip
     assert by_header.headers["content-type"].startswith("text/csv; charset=utf-8")
@@ -252,7 +262,7 @@ def test_an_error_that_nobody_foresaw_is_a_problem_that_tells_nothing_of_the_ins
 def test_the_access_log_names_the_route_but_neither_user_nor_key(
     client: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client.get("/v1/users/ada/score?secret=ada")
+    client.get("/v1/users/ada/score?reasons=zh")
     client.get("/v1/users/ada/nowhere")
     lines = capsys.readouterr().err.splitlines()
     assert "method=GET route=/v1/users/{user_id}/score status=200" in lines[0]

@@ -22,10 +22,10 @@ from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
 from serving.fresh import FreshScore, FreshScorer
+from serving.house_rules import HouseRules
 from serving.lists import COLUMNS, write_table
-from serving.schemas import ModelOut
+from serving.schemas.model import ModelOut
 from serving.scoring import ScoredPopulation, score_population, valid_until
-from serving.standing import HouseRules
 from serving.store import Absence, ScoreStore, StoredScore
 
 CUTOFF = utc("2026-03-01")

@@ -8,7 +8,8 @@ from features.user_events import Property, UserEvents
 from features.windows import days, to_microseconds, utc
 from models.definition import ChurnDefinition
 from models.segments import Segment, Stage, segments, stages
-from serving.standing import Facts, HouseRules, Standing, Worth
+from serving.house_rules import HouseRules, Worth
+from serving.standing import Facts, Standing
 from serving.store import Absence
 
 CUTOFF = utc("2026-06-01")

@@ -1,0 +1,1 @@
+"""What goes over the wire, by subject; `common` holds what the others share."""

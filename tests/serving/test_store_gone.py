@@ -1,0 +1,138 @@
+"""The database gone and back: clear refusals at once, and recovery without a restart."""
+
+import resource
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from features.errors import UserError
+from features.windows import utc
+from serving.store import RunFacts, Score, ScoreStore, StoredScore
+from tests.postgres import PostgresServer, running_postgres
+
+ONLY_POSTGRESQL = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+MakeClient = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server that these tests may stop; the others' goes on."""
+    with running_postgres(tmp_path_factory.mktemp("mortal")) as server:
+        yield server
+
+
+def test_a_locked_file_is_told_quickly_and_forgotten_when_free(client: Any, store: ScoreStore, tmp_path: Path) -> None:
+    assert client.get("/v1/users/ada/score").status_code == 200
+    with locked(tmp_path / "store.db"):
+        store.database._looked_at = 0.0  # type: ignore[attr-defined]
+        refused(client, why="another process has locked it")
+        assert client.get("/livez").status_code == 200
+    answers_within(client, seconds=5)
+
+
+def test_a_file_that_was_removed_is_told_and_a_new_one_taken_up(
+    client: Any, tmp_path: Path, facts: RunFacts, cast: list[Score]
+) -> None:
+    assert client.get("/v1/users/ada/score").status_code == 200
+    away = tmp_path / "away"
+    away.mkdir()
+    for name in ("store.db", "store.db-wal", "store.db-shm"):
+        (tmp_path / name).rename(away / name)
+    time.sleep(1.1)
+    refused(client, why="gone")
+    assert not (tmp_path / "store.db").exists(), "asking must not make a store"
+    for name in ("store.db", "store.db-wal", "store.db-shm"):
+        (away / name).rename(tmp_path / name)
+    answers_within(client, seconds=5)
+
+
+def test_a_server_that_stops_is_told_quickly_and_taken_up_when_it_is_back(
+    mortal: PostgresServer, make_client: MakeClient, facts: RunFacts, cast: list[Score]
+) -> None:
+    url = mortal.new_database()
+    with closing(ScoreStore.open(url)) as store:
+        store.write_run(facts, cast, now=utc("2026-06-01"))
+        client = make_client(store, url)
+    assert client.get("/v1/users/ada/score").status_code == 200
+    before = connections(url)
+    for _ in range(2):
+        mortal.stop()
+        refused(client, why="it does not answer")
+        assert client.get("/livez").status_code == 200
+        mortal.start()
+        answers_within(client, seconds=8)
+    assert connections(url) <= before + 1
+
+
+def test_a_full_disk_of_a_server_says_what_to_do_and_leaves_the_old_run(
+    mortal: PostgresServer, facts: RunFacts, cast: list[Score], make_score: Callable[..., Score]
+) -> None:
+    url = mortal.new_database()
+    with closing(ScoreStore.open(url)) as store:
+        store.write_run(facts, cast, now=utc("2026-06-01"))
+        with small_files(server_process(mortal), megabytes=18):
+            crowd = (make_score(f"user-{number}") for number in range(60_000))
+            with closing(ScoreStore.open(url)) as writer, pytest.raises(UserError, match="no room on the disk"):
+                writer.write_run(facts, crowd, now=utc("2026-06-02"))
+        found = store.score("ada")
+        assert isinstance(found, StoredScore)
+        assert found.churn_probability == 0.9
+        store.write_run(facts, [make_score("ada", 0.2)], now=utc("2026-06-03"))
+
+
+def refused(client: Any, *, why: str) -> None:
+    """Every request is answered 503 within a moment, with the reason and when to come again."""
+    for path in ("/v1/users/ada/score", "/readyz"):
+        started = time.monotonic()
+        answer = client.get(path)
+        assert answer.status_code == 503, answer.text
+        assert why in answer.text
+        assert time.monotonic() - started < 4
+    assert client.get("/v1/users/ada/score").headers["retry-after"]
+    assert client.get("/v1/users/ada/score").json()["code"] == "store_unavailable"
+
+
+def answers_within(client: Any, *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while client.get("/v1/users/ada/score").status_code != 200:
+        assert time.monotonic() < until, client.get("/readyz").text
+        time.sleep(0.1)
+    assert client.get("/readyz").status_code == 200
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """A file that another connection keeps for itself, readers included."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as greedy:
+        greedy.execute("PRAGMA locking_mode = EXCLUSIVE")
+        greedy.execute("BEGIN EXCLUSIVE")
+        yield
+        greedy.execute("ROLLBACK")
+
+
+def connections(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0]) - 1  # this one
+
+
+def server_process(server: PostgresServer) -> int:
+    return int((Path(server.server.pgdata) / "postmaster.pid").read_text().splitlines()[0])
+
+
+@contextmanager
+def small_files(process: int, *, megabytes: int) -> Iterator[None]:
+    """What is started by the process meanwhile cannot make a file larger: to a database the same as a full disk."""
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (megabytes * 1024 * 1024, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
