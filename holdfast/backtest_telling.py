@@ -87,6 +87,12 @@ def _origins(found: Backtest) -> list[str]:
     header = ["test cutoff", "fit cutoffs", "fit rows", "test rows", "churned", "recipe", "calibration"]
     lines = table(rows, header=header, right=[1, 2, 3, 4]).splitlines()
     lines += ["", f"one origin every {format_span(found.every)}{_overlap(found)}."]
+    following = [origin for origin in found.origins if origin.level.part]
+    if following:
+        lines.append(
+            f"at {len(following)} of {len(found.origins)} origins the level follows that of a year ago, "
+            "because it had served earlier cutoffs."
+        )
     if found.share < 1:
         lines.append(f"{found.share:.0%} of the users were drawn at every cutoff ([train] max_rows).")
     lines += [f"left out: {iso(one.cutoff)[:10]}: {one.because}" for one in found.left_out]

@@ -1,7 +1,8 @@
 """Rolling origin: what `holdfast train` would have made at many earlier cutoffs, each tested on what came after.
 
 At every origin the recipe is chosen, fitted, calibrated and tested as `training.evidence.examine_rows` does it, with
-closed horizons only (Tashman 2000: rolling-origin evaluation). Features are computed once, for all origins together.
+closed horizons only (Tashman 2000: rolling-origin evaluation). Features are computed once, for all origins together,
+and so are the outcomes of a year before, by which the level follows the season where that served earlier cutoffs.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from models.model import ChurnModel
 from training.backtest_verdict import judge_origins
 from training.evidence import FITTING_STEPS, OnStage, TrainingLog, examine_rows, plan_for
 from training.fit import Recipe, TrainSettings
+from training.level import Level, cutoffs_of_year_ago, read_year_ago
 from training.model_age import Ageing, Asked, Timeline, ageing, pairs
 from training.over_origins import Trend, figures, of_estimate, together, trend
 from training.segments import ACTIVITY, TENURE, VALUE, Fact, Segment, by_segment, levels_off
@@ -48,6 +50,7 @@ class Origin:
     fit_rows: int
     test: TrainingSet
     trial: Trial
+    level: Level  # where the level of its probabilities comes from
     facts: dict[Fact, FloatArray]  # of the test rows, as known at the cutoff
 
     @property
@@ -63,6 +66,7 @@ class Origin:
             "fit_rows": self.fit_rows,
             "recipe": self.recipe.says(),
             "calibration": self.calibration,
+            "level": {"part": self.level.part, "shift": self.level.shift, "because": self.level.because},
             **figures(self.trial),
         }
 
@@ -282,7 +286,18 @@ def read_once(
         workers=settings.workers,
         on_progress=lambda done, total: tell("reading history", done, total),
     )
-    return Read(rows.of(features.names), rows.of(OF_TENURE.names), min(1.0, most / max(1, expected)))
+    past = _year_ago(log, splits, as_known=as_known, settings=settings)
+    learnt_from = replace(rows.of(features.names), year_ago=past)
+    return Read(learnt_from, rows.of(OF_TENURE.names), min(1.0, most / max(1, expected)))
+
+
+def _year_ago(
+    log: TrainingLog, splits: Sequence[Split], *, as_known: bool, settings: TrainSettings
+) -> TrainingSet | None:
+    """What became of the populations a year before whatever any origin asks the season for."""
+    cutoffs = sorted({cutoff for split in splits for cutoff in cutoffs_of_year_ago(split)})
+    log_end = splits[-1].closes(splits[-1].test)
+    return read_year_ago(log, splits[-1], tuple(cutoffs), log_end=log_end, as_known=as_known, settings=settings)
 
 
 def days_of(origins: Sequence[Origin]) -> list[float]:
@@ -330,6 +345,7 @@ def _origin(read: Read, features: FeatureSet, split: Split, *, settings: TrainSe
         fit_rows=len(read.rows.at(split.fit)),
         test=test,
         trial=evidence.trial,
+        level=evidence.level,
         facts={TENURE: tenure, ACTIVITY: test.facts.frequency, VALUE: test.facts.monetary},
     )
 

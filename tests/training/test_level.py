@@ -10,8 +10,11 @@ from scipy.special import expit, logit
 from features.language import FeatureSet
 from features.log import EventLog
 from features.windows import days, shift, utc
+from holdfast.backtest_telling import report
 from models.calibration import Beta, Calibrator, Identity, Isotonic, Platt, moved
 from models.definition import ChurnDefinition
+from tests.seasons import seasons
+from training.backtest import backtest
 from training.evidence import Evidence, examine, plan_for
 from training.fit import TrainSettings
 from training.level import FEWEST_WINDOWS, YEAR, Level, Window, _decided, cutoffs_of_year_ago
@@ -62,7 +65,7 @@ def test_half_of_the_shift_is_used_where_all_of_it_is_too_much() -> None:
 def test_a_level_that_moves_with_the_season_follows_that_of_a_year_ago(
     tmp_path: Path, write_log: Callable[..., EventLog], few_features: FeatureSet
 ) -> None:
-    log = write_log(tmp_path / "seasons", _seasons(amplitude=0.9))
+    log = write_log(tmp_path / "seasons", seasons(amplitude=0.9))
     found = _examined(log, few_features)
     assert found.level.part > 0
     assert len(found.level.windows) >= FEWEST_WINDOWS
@@ -73,10 +76,26 @@ def test_a_level_that_moves_with_the_season_follows_that_of_a_year_ago(
     assert abs(plain.mean() - churned) < abs(without.mean() - churned)
 
 
+def test_the_newest_origin_of_a_back_test_follows_the_season_as_a_training_does(
+    tmp_path: Path, write_log: Callable[..., EventLog], few_features: FeatureSet
+) -> None:
+    log = write_log(tmp_path / "seasons", seasons(amplitude=0.9))
+    alone = _examined(log, few_features)
+    found = backtest(log, MONTH, few_features, code_version="x", most=2, every=days(56), settings=QUICK)
+    older, newest = found.origins
+    assert alone.level.part > 0
+    assert newest.level == alone.level
+    assert newest.trial.probabilities["model"].tobytes() == alone.trial.probabilities["model"].tobytes()
+    assert newest.trial.ours.estimates == alone.trial.ours.estimates
+    assert older.level.windows != newest.level.windows
+    assert f"at {1 + bool(older.level.part)} of 2 origins the level follows" in report(found)
+    assert [each["level"]["part"] for each in found.to_json()["origins"]] == [older.level.part, newest.level.part]
+
+
 def test_without_seasons_the_level_stays_the_model_s_own(
     tmp_path: Path, write_log: Callable[..., EventLog], few_features: FeatureSet
 ) -> None:
-    found = _examined(write_log(tmp_path / "flat", _seasons(amplitude=0.0)), few_features)
+    found = _examined(write_log(tmp_path / "flat", seasons(amplitude=0.0)), few_features)
     assert (found.level.part, found.level.shift) == (0.0, 0.0)
     assert found.level.windows
 
@@ -84,7 +103,7 @@ def test_without_seasons_the_level_stays_the_model_s_own(
 def test_a_log_of_less_than_a_year_knows_no_season(
     tmp_path: Path, write_log: Callable[..., EventLog], few_features: FeatureSet
 ) -> None:
-    log = write_log(tmp_path / "short", [row for row in _seasons(amplitude=0.9) if row[1] < 300])
+    log = write_log(tmp_path / "short", [row for row in seasons(amplitude=0.9) if row[1] < 300])
     found = _examined(log, few_features)
     assert found.rows.year_ago is None
     assert found.level == Level()
@@ -105,18 +124,3 @@ def _window(gain: float) -> Window:
 def _examined(log: EventLog, features: FeatureSet) -> Evidence:
     split = plan_for(log.summary(), MONTH, cutoff=None, settings=QUICK)
     return examine(log, features, split, settings=QUICK)
-
-
-def _seasons(*, amplitude: float, users: int = 700, length: int = 700) -> list[tuple[str, float]]:
-    """Visits whose rate goes up and down with the year; who has left is followed by somebody new."""
-    draws = np.random.default_rng(3)
-    rows = []
-    for place in range(users):
-        day, part, gone = float(draws.uniform(0, 30)), 0, float(draws.exponential(250))
-        pace = float(draws.gamma(3.0, 6.0)) + 3.0
-        while day < length:
-            if day > gone:
-                part, gone, pace = part + 1, day + float(draws.exponential(250)), float(draws.gamma(3.0, 6.0)) + 3.0
-            rows.append((f"user-{place:03d}-{part}", day))
-            day += float(draws.exponential(pace)) / (1 + amplitude * np.sin(2 * np.pi * day / 364)) + 0.01
-    return rows
