@@ -1,26 +1,32 @@
-"""What every request passes before the application sees it: an id, its rule, a key, a capped body, a line in the log.
+"""What every request passes before the application sees it: an id, its rule, a key, an allowance, a capped body.
 
 Pure ASGI, so that nothing is parsed for a caller who may not ask, and so that it costs little.
 """
 
-import asyncio
 import re
 import secrets
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving import intake
+from serving.allowances import Allowances
 from serving.auth import Keyring, require_scope
+from serving.idempotency import Idempotency
+from serving.notes import Notes
 from serving.problems import MESSAGES, problem_of, unforeseen
 from serving.refusals import RefusedError
 from serving.rules import RouteMatrix, Rule
 from serving.settings import ServiceSettings
-from serving.store import ScoreStore
+from serving.store import ApiKey, ScoreStore
+from serving.store.audit import Reading
+from serving.telling import Told
+from serving.visits import Visit
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9_.-]{1,64}")
+_NOBODY = Told((), None)
 
 
 class Door:
@@ -31,54 +37,92 @@ class Door:
     """
 
     def __init__(
-        self, app: ASGIApp, *, matrix: RouteMatrix, store: ScoreStore, keyring: Keyring, settings: ServiceSettings
+        self,
+        app: ASGIApp,
+        *,
+        matrix: RouteMatrix,
+        store: ScoreStore,
+        notes: Notes,
+        settings: ServiceSettings,
     ) -> None:
         self._app = app
         self._matrix = matrix
         self._store = store
-        self._keyring = keyring
+        self._notes = notes
         self._settings = settings
+        self._keyring = Keyring(store, memory_seconds=settings.key_memory_seconds)
+        self._idempotency = Idempotency(app, keep_hours=settings.idempotency_hours)
+        self._allowances = Allowances(
+            {
+                "read": settings.reads_a_minute,
+                "bulk": settings.bulk_reads_a_minute,
+                "write": settings.writes_a_minute,
+            }
+        )
+        self._in_flight = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        visit = _Visit(send, request_id=_request_id(headers))
+        headers: intake.Headers = dict(scope["headers"])
+        visit = Visit(send, request_id=_request_id(headers), accept_encoding=headers.get(b"accept-encoding"))
         # A dictionary of its own: a server may hand the same one to all requests.
         scope["state"] = {**scope.get("state", {}), "request_id": visit.request_id}
+        self._in_flight += 1
         try:
-            await self._app(scope, await self._admit(scope, headers, receive), visit.send)
+            await self._serve(scope, headers, receive, visit)
         except Exception as error:  # noqa: BLE001 (known errors become problems; others go on to the server's log)
             await _refuse(error, scope, receive, visit)
         finally:
+            self._in_flight -= 1
+            if visit.noted:
+                self._note(scope, visit)
             if self._settings.access_log:
                 sys.stderr.write(visit.line(scope))  # not through logging, which costs a tenth of a request
 
-    async def _admit(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+    async def _serve(self, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit) -> None:
         found = self._matrix.find(scope["method"], scope["path"])
-        rule = None if found is None else found[1]
-        if rule is None or rule.scope is not None:
-            await self._identify(scope, headers, rule)
-        if rule is None:
+        if found is None:
+            await self._identify(scope, headers)
             raise self._nothing_here(scope)
-        if (
-            b"content-length" not in headers
-            and b"transfer-encoding" not in headers
-            and scope["method"] in ("GET", "HEAD")
-        ):
-            return receive
-        return await self._whole_body(scope, headers, receive)
+        address, rule = found
+        visit.route = address.pattern
+        if rule.scope is not None:
+            self._check_load()
+            key = await self._identify(scope, headers)
+            visit.noted = rule.personal or rule.changes
+            require_scope(key, rule.scope)
+            visit.headers += self._allowances.take(key.prefix, rule.rate, tick=time.monotonic())
+            address.check_query(scope["query_string"])
+        if intake.has_body(scope, headers):
+            await self._serve_with_body(scope, headers, receive, visit, rule=rule)
+        else:
+            await self._app(scope, receive, visit.send)
 
-    async def _identify(self, scope: Scope, headers: dict[bytes, bytes], rule: Rule | None) -> None:
+    async def _serve_with_body(
+        self, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit, *, rule: Rule
+    ) -> None:
+        more = {"rule": rule, "settings": self._settings, "method": scope["method"]}
+        body = None if rule.streams else await intake.whole(receive, headers, **more)
+        given = intake.streamed(receive, headers, **more) if body is None else intake.again(body, receive)
+        key = headers.get(b"idempotency-key")
+        if key is None or not rule.changes:
+            await self._app(scope, given, visit.send)
+            return
+        route = f"{scope['method']} {visit.route}"
+        await self._idempotency.serve(scope, given, visit.send, header=key, route=route, body=body)
+
+    async def _identify(self, scope: Scope, headers: intake.Headers) -> ApiKey:
         authorization = headers.get(b"authorization")
         text = None if authorization is None else authorization.decode("latin-1")
-        key = await self._keyring.key_of(text, now=datetime.now(UTC), tick=time.monotonic())
-        if rule is not None and rule.scope is not None:
-            require_scope(key, rule.scope)
+        now = datetime.now(UTC)
+        key = await self._keyring.key_of(text, now=now, tick=time.monotonic())
+        self._notes.used(key.prefix, now)
         scope["state"]["key"] = key
         scope["state"]["store"] = self._store.of(key.tenant)
+        return key
 
     def _nothing_here(self, scope: Scope) -> RefusedError:
         methods = self._matrix.methods(scope["path"])
@@ -86,108 +130,26 @@ class Door:
             return RefusedError("method_not_allowed", MESSAGES["method_not_allowed"], {"allow": ", ".join(methods)})
         return RefusedError("route_unknown", MESSAGES["route_unknown"])
 
-    async def _whole_body(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
-        _check_kind(scope, headers)
-        most = self._settings.max_body_bytes
-        _check_declared_length(headers, most=most)
-        try:
-            async with asyncio.timeout(self._settings.body_timeout_seconds):
-                body = await _read(receive, most=most)
-        except TimeoutError:
-            seconds = self._settings.body_timeout_seconds
-            raise RefusedError(
-                "body_timeout", f"the body did not arrive within {seconds:g} seconds; send it in one go."
-            ) from None
-        return _replay(body, receive)
+    def _check_load(self) -> None:
+        if self._in_flight > self._settings.max_in_flight:
+            raise RefusedError("overloaded", MESSAGES["overloaded"])
+
+    def _note(self, scope: Scope, visit: Visit) -> None:
+        key: ApiKey = scope["state"]["key"]
+        told: Told = scope["state"].get("told", _NOBODY)
+        route = f"{scope['method']} {visit.route}"
+        at = time.time_ns() // 1000
+        self._notes.read(Reading(at, key.tenant, key.prefix, route, visit.status, *told, visit.request_id))
 
 
-class _Visit:
-    """One request on its way out: adds the id to the response, and remembers what the log wants to know."""
-
-    def __init__(self, send: Send, *, request_id: str) -> None:
-        self.request_id = request_id
-        self._send = send
-        self._started = time.perf_counter()
-        self.status = 0  # until the response has begun
-        self._bytes = 0
-
-    async def send(self, message: Message) -> None:
-        """Pass a message of the response on."""
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self.request_id.encode())]
-        elif message["type"] == "http.response.body":
-            self._bytes += len(message.get("body", b""))
-        await self._send(message)
-
-    def line(self, scope: Scope) -> str:
-        """One line: the route's pattern instead of the path, because a path holds a user's id; never the key."""
-        route: Any = scope.get("route")  # Any: whatever the router put there
-        milliseconds = (time.perf_counter() - self._started) * 1000
-        return (
-            f"time={datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
-            f"route={getattr(route, 'path_format', '-')} status={self.status} ms={milliseconds:.2f} "
-            f"bytes={self._bytes} request_id={self.request_id}\n"
-        )
-
-
-def _request_id(headers: dict[bytes, bytes]) -> str:
+def _request_id(headers: intake.Headers) -> str:
     given = headers.get(b"x-request-id", b"")
     return given.decode() if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
 
 
-async def _refuse(error: Exception, scope: Scope, receive: Receive, visit: _Visit) -> None:
+async def _refuse(error: Exception, scope: Scope, receive: Receive, visit: Visit) -> None:
     response = problem_of(error)
     if visit.status == 0:
         await (response or unforeseen())(scope, receive, visit.send)
     if response is None:
         raise error
-
-
-def _check_kind(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    if headers.get(b"content-encoding", b"identity").strip().lower() not in (b"identity", b""):
-        raise RefusedError("unsupported_media_type", "compressed bodies are not taken; send the body as it is.")
-    empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
-    if scope["method"] != "POST" or empty:  # of no kind; an address that takes no POST is better named so
-        return
-    kind, _, parameters = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
-    charset = parameters.strip().removeprefix("charset=").strip('"')
-    if kind.strip() != "application/json" or charset not in ("", "utf-8", "utf8"):
-        raise RefusedError("unsupported_media_type", "expected the header 'Content-Type: application/json' and UTF-8.")
-
-
-def _check_declared_length(headers: dict[bytes, bytes], *, most: int) -> None:
-    declared = headers.get(b"content-length", b"0")
-    if not declared.isdigit():
-        raise RefusedError("bad_request", "the header Content-Length is not a number of bytes.")
-    if int(declared[:20]) > most:
-        raise RefusedError(
-            "body_too_large",
-            f"the body has {declared[:20].decode()} bytes; at most {most} are taken. Send fewer ids at a time.",
-        )
-
-
-async def _read(receive: Receive, *, most: int) -> bytes:
-    """The whole body; refused as soon as it has grown too large, whatever its headers said."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RefusedError("bad_request", "the connection was closed before the body was complete.")
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > most:
-            raise RefusedError("body_too_large", f"the body has more than {most} bytes; send fewer ids at a time.")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return pending.pop() if pending else await receive()
-
-    return replayed

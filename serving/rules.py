@@ -3,12 +3,19 @@
 The door enforces it before anything is parsed, and the documentation is made from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from inspect import isclass
 from re import Pattern
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote_plus
 
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.routing import BaseRoute, Route
+
+from serving.refusals import RefusedError
 
 JSON = "application/json"
 Rate = Literal["read", "bulk", "write", "free"]
@@ -33,9 +40,16 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/users/{user_id}/score"): Rule("scores:read", personal=True),
     ("POST", "/v1/scores/lookup"): Rule("scores:read", rate="bulk", personal=True),
     ("GET", "/v1/users/at-risk"): Rule("lists:read", rate="bulk", personal=True),
+    ("GET", "/v1/users/{user_id}/history"): Rule("scores:read", personal=True),
+    ("GET", "/v1/users/{user_id}/risk-curve"): Rule("scores:read", personal=True),
+    ("POST", "/v1/scores/compute"): Rule("scores:compute", rate="bulk", personal=True),
+    ("GET", "/v1/segments"): Rule("lists:read"),
+    ("GET", "/v1/runs"): Rule("scores:read"),
     ("GET", "/v1/model"): Rule("scores:read"),
+    ("GET", "/v1/features"): Rule("scores:read"),
     ("GET", "/livez"): OPEN,
     ("GET", "/readyz"): OPEN,
+    ("GET", "/metrics"): OPEN,
     ("GET", "/openapi.json"): OPEN,
     ("HEAD", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,
@@ -54,6 +68,18 @@ class Ruled:
     pattern: str
     matches: Pattern[str]  # the router's own expression, so that both always mean the same address
     rules: dict[str, Rule]
+    query: frozenset[str]  # the parameters that may follow a question mark
+
+    def check_query(self, text: bytes) -> None:
+        """Raise `RefusedError` for a parameter that is not known or is there twice."""
+        if not text:
+            return
+        names = [unquote_plus(part.partition("=")[0]) for part in text.decode("latin-1").split("&") if part]
+        if self.query.issuperset(names) and len(set(names)) == len(names):
+            return
+        expected = f"expected {', '.join(sorted(self.query))}, each once" if self.query else "expected none"
+        odd = next((f"{name[:40]!a} is not known" for name in names if name not in self.query), "one is there twice")
+        raise RefusedError("invalid_request", f"the parameters after the question mark: {odd}; {expected}.")
 
 
 class RouteMatrix:
@@ -63,13 +89,13 @@ class RouteMatrix:
         rules = RULES if rules is None else rules
         self.addresses = [_ruled(route, rules) for route in routes]
 
-    def find(self, method: str, path: str) -> tuple[str, Rule] | None:
-        """The pattern and the rule of a request, as the router will find its route: the first that matches."""
+    def find(self, method: str, path: str) -> tuple[Ruled, Rule] | None:
+        """The address and the rule of a request, as the router will find its route: the first that matches."""
         for address in self.addresses:
             if address.matches.match(path) is not None:
                 rule = address.rules.get(method)
                 if rule is not None:
-                    return address.pattern, rule
+                    return address, rule
         return None
 
     def methods(self, path: str) -> list[str]:
@@ -86,4 +112,24 @@ def _ruled(route: BaseRoute, rules: dict[tuple[str, str], Rule]) -> Ruled:
             f"{', '.join(missing)} {route.path_format} has no rule: say in serving/rules.py which scope it needs"
         )
     mine = {method: rules[method, route.path_format] for method in route.methods}
-    return Ruled(route.path_format, route.path_regex, mine)
+    return Ruled(route.path_format, route.path_regex, mine, _query(route))
+
+
+def _query(route: Route) -> frozenset[str]:
+    """The names of the query's parameters, as they are documented."""
+    if not isinstance(route, APIRoute):
+        return frozenset()
+    names: set[str] = set()
+    for field in _fields(route.dependant):
+        kind = field.field_info.annotation
+        if isclass(kind) and issubclass(kind, BaseModel):
+            names |= {info.alias or name for name, info in kind.model_fields.items()}
+        else:
+            names.add(field.alias)
+    return frozenset(names)
+
+
+def _fields(dependant: Dependant) -> Iterator[Any]:  # Any: a private class of FastAPI
+    yield from dependant.query_params
+    for inner in dependant.dependencies:
+        yield from _fields(inner)

@@ -1,13 +1,15 @@
 """The score store: one object for all that is read and written."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from typing import Self
 
 from features.errors import NotReady
-from serving.store import keys, schema, writer
+from features.windows import to_microseconds
+from serving.store import audit, keys, replays, schema, writer
 from serving.store.at_risk import read_page
+from serving.store.audit import EVERYTHING, AuditEntry, Reading, Sought
 from serving.store.database import Database, open_database
 from serving.store.keys import ApiKey, NewKey
 from serving.store.reader import NO_SCORES_YET, Reader
@@ -23,6 +25,7 @@ from serving.store.records import (
     StoredScore,
     Wanted,
 )
+from serving.store.replays import Attempt, Kept
 from serving.store.trouble import told_apart
 
 DEFAULT_KEEP_RUNS = 7  # a million users take about a gigabyte a run
@@ -168,3 +171,36 @@ class ScoreStore:
     def note_use(self, used: Mapping[str, datetime]) -> None:
         """Remember when keys, by their prefix, were last used."""
         keys.note_use(self.database, used)
+
+    def add_readings(self, readings: Sequence[Reading]) -> None:
+        """Write entries of the audit, of any tenant."""
+        audit.add_readings(self.database, readings)
+
+    def audit_entries(self, sought: Sought = EVERYTHING) -> Iterator[AuditEntry]:
+        """Who read what of this tenant, newest first."""
+        with told_apart(self.database):
+            yield from audit.list_entries(self.database, sought, tenant=self.tenant)
+
+    def forget_readings_before(self, moment: datetime) -> None:
+        """Remove entries of the audit, of all tenants, before a moment."""
+        audit.forget_before(self.database, moment)
+
+    def forget_expired_replays(self, *, now: datetime) -> None:
+        """Remove answers whose idempotency keys have expired."""
+        replays.forget_expired(self.database, now=to_microseconds(now))
+
+    def claim_replay(self, attempt: Attempt, *, now: int, held_until: int, expires_at: int) -> Kept | None:
+        """None when the attempt is the first with its idempotency key, else what is kept."""
+        return replays.claim(self.database, attempt, now=now, held_until=held_until, expires_at=expires_at)
+
+    def hold_replay(self, attempt: Attempt, *, until: int) -> None:
+        """Say that the attempt is still being answered."""
+        replays.hold(self.database, attempt, until=until)
+
+    def keep_replay(self, attempt: Attempt, *, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
+        """Keep the answer of the attempt."""
+        replays.keep(self.database, attempt, status=status, headers=headers, body=body)
+
+    def give_up_replay(self, attempt: Attempt) -> None:
+        """Free the key of an attempt that has changed nothing."""
+        replays.give_up(self.database, attempt)
