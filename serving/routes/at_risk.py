@@ -13,6 +13,7 @@ from serving.refusals import RefusedError
 from serving.routes.documents import problems
 from serving.schemas.lists import AtRiskOut, AtRiskQuery
 from serving.store import AtRiskPage, ScoreStore, Wanted
+from serving.telling import tells
 
 ADDRESS = "/v1/users/at-risk"
 CSV = "text/csv; charset=utf-8; header=present"
@@ -42,11 +43,11 @@ async def at_risk(
     All pages behind one cursor come from one run, also when a new one has been written meanwhile. In CSV a text that
     a spreadsheet would run as a formula has an apostrophe before it. Needs the scope `lists:read`.
     """
+    return await asked_at_length(request.state.store, _page, request, query, accept=accept)
+
+
+def _page(request: Request, query: AtRiskQuery, *, accept: str) -> Response:
     store: ScoreStore = request.state.store
-    return await asked_at_length(store, _page, store, query, accept=accept)
-
-
-def _page(store: ScoreStore, query: AtRiskQuery, *, accept: str) -> Response:
     after = None if query.cursor is None else from_cursor(query.cursor)
     wanted = Wanted(
         tier=query.tier,
@@ -58,6 +59,7 @@ def _page(store: ScoreStore, query: AtRiskQuery, *, accept: str) -> Response:
     page = store.at_risk(wanted, after=after, limit=query.limit)
     if page is None:
         raise RefusedError("cursor_expired", "the run of this cursor is no longer kept; start again without a cursor.")
+    tells(request, [score.user_id for score in page.scores], run_id=page.run.run_id)
     cursor = None if page.next is None else to_cursor(page.next)
     headers = {"vary": "accept"}
     if cursor is not None:

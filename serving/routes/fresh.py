@@ -22,6 +22,7 @@ from serving.schemas.compute import ComputeOut
 from serving.schemas.scores import RiskCurveOut
 from serving.scoring import valid_until
 from serving.store import Absence
+from serving.telling import tells
 
 MOST_BYTES_IN_THE_LOOP = 100_000  # a user of some hundred events; more would keep the other requests waiting
 router = APIRouter(tags=["scores"])
@@ -66,8 +67,8 @@ async def compute(request: Request) -> Response:
     body = await request.body()
     served = _served(request)
     if len(body) <= MOST_BYTES_IN_THE_LOOP:
-        return _computed(served, body)
-    return await asyncio.to_thread(_computed, served, body)
+        return _computed(request, served, body)
+    return await asyncio.to_thread(_computed, request, served, body)
 
 
 @router.get(
@@ -88,6 +89,7 @@ async def user_risk_curve(request: Request, user_id: UserIdInPath) -> Response:
     found = await asyncio.to_thread(_from_log, served, checked(user_id), now, served.scorer.curve)
     if isinstance(found, Absence):
         raise absent(found)
+    tells(request, (user_id,), run_id=None)
     return json_response(curve_body(found, model_version=served.version))
 
 
@@ -97,6 +99,7 @@ async def fresh_from_log(request: Request, user_id: str, language: str) -> Respo
     found = await asyncio.to_thread(_from_log, served, user_id, now, served.scorer.score)
     if isinstance(found, Absence):
         raise absent(found)
+    tells(request, (user_id,), run_id=None)
     return json_response(fresh_body(found, language, _shared(served, now)))
 
 
@@ -121,7 +124,7 @@ def _from_log(served: Served, user_id: str, now: datetime, ask: Callable[..., T]
     return ask(events, cutoff=now) if len(events) else Absence.UNKNOWN
 
 
-def _computed(served: Served, body: bytes) -> Response:
+def _computed(request: Request, served: Served, body: bytes) -> Response:
     asked = requested.read_request(body)
     cutoff = datetime.now(UTC) if asked.cutoff is None else asked.cutoff.astimezone(UTC)
     shared, language = _shared(served, cutoff), asked.reasons or "en"
@@ -132,6 +135,7 @@ def _computed(served: Served, body: bytes) -> Response:
             missing.append({"user_id": user.user_id, "code": found.value})
         else:
             scores.append(fresh_body(found, language, shared))
+    tells(request, [user.user_id for user in asked.users], run_id=None)
     return json_response({"scores": scores, "missing": missing})
 
 

@@ -19,6 +19,7 @@ from serving.routes.users import absent, checked
 from serving.schemas.compute import FreshScoreOut
 from serving.schemas.scores import HistoryOut, HistoryQuery, LookupIn, LookupOut, ScoreOut, ScoreQuery
 from serving.store import Absence, ScoreStore, StoredScore
+from serving.telling import tells
 from serving.together import score_asked
 
 MOST_IN_THE_LOOP = 50  # ids; a few microseconds each, more would keep the other requests waiting
@@ -67,6 +68,7 @@ async def user_score(request: Request, user_id: UserIdInPath, query: Annotated[S
     found = await score_asked(store, user_id)
     if isinstance(found, Absence):
         raise absent(found)
+    tells(request, (user_id,), run_id=found.run.run_id)
     headers = validators(found.run, query.reasons)
     return not_modified(request, headers) or json_response(score_body(found, query.reasons), headers=headers)
 
@@ -85,6 +87,7 @@ async def history(request: Request, user_id: UserIdInPath, query: Annotated[Hist
     store: ScoreStore = request.state.store
     before = None if query.cursor is None else number_of(query.cursor)
     found = await asked(store, store.history, checked(user_id), before=before, limit=query.limit + 1)
+    tells(request, (user_id,) if found else (), run_id=None)
     return json_response(_history(user_id, found, query))
 
 
@@ -99,9 +102,8 @@ async def history(request: Request, user_id: UserIdInPath, query: Annotated[Hist
 )
 async def look_up(request: Request, body: LookupIn) -> Response:
     """Up to 10,000 users at once; an id sent twice is answered twice. Needs the scope `scores:read`."""
-    store: ScoreStore = request.state.store
     ask = asked if len(body.user_ids) <= MOST_IN_THE_LOOP else asked_at_length
-    return await ask(store, _looked_up, store, body)
+    return await ask(request.state.store, _looked_up, request, body)
 
 
 def _read_query(text: bytes) -> ScoreQuery:
@@ -123,5 +125,9 @@ def _history(user_id: str, found: list[StoredScore], query: HistoryQuery) -> dic
     }
 
 
-def _looked_up(store: ScoreStore, body: LookupIn) -> Response:
-    return json_response(lookup_body(store.lookup(body.user_ids), body.user_ids, body.reasons))
+def _looked_up(request: Request, body: LookupIn) -> Response:
+    store: ScoreStore = request.state.store
+    found = store.lookup(body.user_ids)
+    scored = [answer.user_id for answer in found.answers if isinstance(answer, StoredScore)]
+    tells(request, scored, run_id=found.run.run_id)
+    return json_response(lookup_body(found, body.user_ids, body.reasons))
