@@ -1,21 +1,27 @@
 """Starting the HTTP service and stopping it gently."""
 
-import logging
+import ctypes
 import logging.config
+import multiprocessing
 import os
 import signal
 import socket
-import time
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from features.errors import Busy
+from serving.logs import log_settings
 from serving.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks, once, when it is imported
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
 
@@ -43,10 +49,13 @@ def serve(settings: ServiceSettings) -> None:
             header_read_timeout=int(settings.header_timeout_seconds * 1000), max_buffer_size=_LONGEST_HEADERS
         ),
         workers_kill_timeout=settings.shutdown_seconds,
-        log_dictconfig=_log_settings(),
+        log_dictconfig=log_settings(settings.log_format),
     )
+    stopping = multiprocessing.RawValue(ctypes.c_bool, False)  # in memory that parent and workers share
+    server.signal_handler_interrupt = _stopper(server, stopping, drain_seconds=settings.drain_seconds)  # type: ignore[method-assign]  # what it asks to be called
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_in, after_in_child=_begin_as_worker)
-    server.serve(target_loader=partial(_load, settings), wrap_loader=False)
+    with _one_count(settings.workers):
+        server.serve(target_loader=partial(_load, settings, stopping), wrap_loader=False)
 
 
 def checked(settings: ServiceSettings) -> ServiceSettings:
@@ -61,13 +70,44 @@ def checked(settings: ServiceSettings) -> ServiceSettings:
     return settings
 
 
-def _load(settings: ServiceSettings) -> "FastAPI":
+def _stopper(server: Any, stopping: Any, *, drain_seconds: float) -> Callable[..., None]:  # Any: granian, ctypes
+    """What the parent does when it is told to stop: say so first where there is time, and close the door then."""
+
+    def stop() -> None:
+        server.interrupt_signal = True
+        server.main_loop_interrupt.set()
+
+    def told(number: int, _frame: object) -> None:
+        if number == signal.SIGINT or stopping.value or not drain_seconds:
+            stop()  # Ctrl-C reaches the workers too, and who says it twice means now
+            return
+        stopping.value = True
+        threading.Timer(drain_seconds, stop).start()
+
+    return told
+
+
+@contextmanager
+def _one_count(workers: int) -> Iterator[None]:
+    """Several workers count into one folder, so that each can tell of all."""
+    if workers == 1 or FOLDER_VARIABLE in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="holdfast-metrics-") as folder:
+        os.environ[FOLDER_VARIABLE] = folder
+        try:
+            yield
+        finally:
+            del os.environ[FOLDER_VARIABLE]
+
+
+def _load(settings: ServiceSettings, stopping: Any) -> "FastAPI":  # Any: of ctypes
     """The application, made in the worker's own process."""
     _end_when_told()  # once more, for where a worker is not a fork
-    logging.config.dictConfig(_log_settings())
+    logging.config.dictConfig(log_settings(settings.log_format))
     from serving.app import create_app  # noqa: PLC0415 (the parent process only watches; it needs no application)
 
-    return create_app(settings)
+    return create_app(settings, stopping=lambda: stopping.value)
 
 
 def _begin_as_worker() -> None:
@@ -103,23 +143,3 @@ def _free_port(host: str, port: int) -> int:
             f"cannot listen on {host} port {port}: {error.strerror or error}. "
             "Stop what uses it, or choose another with --port (0 takes any free one)."
         ) from None
-
-
-def _log_settings() -> dict[str, Any]:  # Any: what logging.config takes
-    line = "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s %(message)s"
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"line": {"()": "serving.run.UtcFormatter", "fmt": line, "datefmt": "%Y-%m-%dT%H:%M:%S"}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
-        "loggers": {
-            name: {"handlers": ["stderr"], "level": "INFO", "propagate": False}
-            for name in ("_granian", "granian.access", "holdfast")
-        },
-    }
-
-
-class UtcFormatter(logging.Formatter):
-    """Log lines in UTC, whatever the machine's zone."""
-
-    converter = staticmethod(time.gmtime)

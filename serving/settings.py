@@ -6,6 +6,7 @@ from pathlib import Path
 
 from features.errors import BadInput
 from serving.house_rules import NO_RULES, HouseRules
+from serving.logs import LOG_FORMATS, LogFormat
 
 LONGEST_KEY_MEMORY_SECONDS = 5.0  # a revoked key must stop working within this
 
@@ -36,6 +37,8 @@ class ServiceSettings:
     shutdown_seconds: int = 30  # requests under way may take this long to finish
     key_memory_seconds: float = 4.0
     access_log: bool = True
+    log_format: LogFormat = "logfmt"
+    drain_seconds: float = 0.0  # between being told to stop and doing so; /readyz says it meanwhile
     max_upload_bytes: int = 200_000_000  # of addresses that read a body as it arrives
     max_in_flight: int = 256  # requests that a worker answers at a time; more are refused at once
     reads_a_minute: int = 0  # by one key in one worker; 0: no limit
@@ -56,6 +59,7 @@ class ServiceSettings:
             "body_timeout_seconds": (self.body_timeout_seconds, 0.1, 600),
             "header_timeout_seconds": (self.header_timeout_seconds, 0.1, 60),
             "max_open_requests": (self.max_open_requests, 1, 100_000),
+            "drain_seconds": (self.drain_seconds, 0, 600),
             "shutdown_seconds": (self.shutdown_seconds, 1, 1800),
             "stale_days": (self.stale_days, 0, 3650),
             "max_upload_bytes": (self.max_upload_bytes, 1_000, 100_000_000_000),
@@ -67,6 +71,8 @@ class ServiceSettings:
             "idempotency_hours": (self.idempotency_hours, 0.01, 720),
             "key_memory_seconds": (self.key_memory_seconds, 0, LONGEST_KEY_MEMORY_SECONDS),
         }
+        if self.log_format not in LOG_FORMATS:
+            raise BadInput(f"[serve] log_format is {self.log_format!r}; expected {' or '.join(LOG_FORMATS)}.")
         for name, (value, lowest, highest) in ranges.items():
             if not lowest <= value <= highest:
                 raise BadInput(f"[serve] {name} is {value}; expected {lowest} to {highest}.")

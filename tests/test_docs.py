@@ -282,11 +282,13 @@ def test_every_dependency_has_its_reason() -> None:
     sections = {
         "To run": project["dependencies"],
         "For the demo": extras["demo"],
+        "For PostgreSQL": extras["postgres"],
+        "For traces": extras["otel"],
         "For Spark": extras["spark"],
         "To work on it": extras["dev"],
         "For benchmarks": extras["bench"],
     }
-    assert extras.keys() == {"demo", "dev", "bench", "spark"}
+    assert extras.keys() == {"demo", "dev", "bench", "otel", "postgres", "spark"}
     for title, lines in sections.items():
         told = rows(page("docs/decisions/dependencies.md").section(title))
         assert [row[0].strip("`") for row in told] == [Requirement(line).name for line in lines], title

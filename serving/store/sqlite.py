@@ -3,6 +3,7 @@
 import fcntl
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from sqlalchemy.engine import Connection
 from features.errors import BadInput, Busy, Damaged, UserError
 from serving.store.database import Row
 
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 10_000  # of a writer
+READER_TIMEOUT_SECONDS = 1.0  # in WAL readers wait for nobody; whoever locks the whole file holds up all requests
+LOOK_SECONDS = 1.0  # between two looks whether the file is still the one that was opened
 ROWS_REMOVED_AT_ONCE = 20_000
 
 
@@ -27,6 +30,8 @@ class Sqlite:
         self.path = Path(str(url.database))
         self.name = str(self.path)
         self.silent_until, self.silence = 0.0, ""
+        self._looked_at = 0.0
+        self._file: tuple[int, int] | None = None  # device and inode
         self._threads = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self.engine = sa.create_engine(sa.URL.create("sqlite", database=self.name))
@@ -39,6 +44,8 @@ class Sqlite:
 
     def ask(self, query: str, **wanted: object) -> list[Row]:
         """The rows of a query, on this thread's own connection, which cannot write."""
+        if time.monotonic() - self._looked_at > LOOK_SECONDS:
+            self._look()
         return self._connection.execute(query, wanted).fetchall()
 
     @contextmanager
@@ -138,13 +145,27 @@ class Sqlite:
         self._threads = threading.local()
         self.engine.dispose()
 
+    def _look(self) -> None:
+        """Leave a file that was removed or replaced; SQLite itself would answer from it for ever."""
+        try:
+            state = self.path.stat()
+        except FileNotFoundError:
+            raise sqlite3.OperationalError(f"the file {self.name} was removed") from None
+        file = (state.st_dev, state.st_ino)
+        if self._file not in (None, file):
+            self._opened, self._threads = [], threading.local()  # closed when the last thread lets go of each
+            self.engine.dispose()
+        self._file, self._looked_at = file, time.monotonic()
+
     @property
     def _connection(self) -> sqlite3.Connection:
         """This thread's own connection; plain, because SQLAlchemy costs more than the lookup."""
         found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if found is None:
-            wait = BUSY_TIMEOUT_MS / 1000
-            found = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=wait)
+            address = f"{self.path.absolute().as_uri()}?mode=rw"  # rw: a store that was removed is not made anew
+            found = sqlite3.connect(
+                address, uri=True, isolation_level=None, check_same_thread=False, timeout=READER_TIMEOUT_SECONDS
+            )
             found.execute("PRAGMA query_only = ON")
             found.execute("PRAGMA mmap_size = 1073741824")  # page reads without a copy; only address space is taken
             self._threads.connection = found

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from features.errors import UserError
@@ -34,7 +34,7 @@ def told_apart(database: Database) -> Iterator[None]:
 def is_of_a_database(error: Exception) -> bool:
     """Whether a database or the way to it has failed; psycopg is told by name, because it is an extra."""
     return not isinstance(error, UserError) and (
-        isinstance(error, DatabaseError | PoolTimeoutError | sqlite3.DatabaseError | OSError)
+        isinstance(error, DBAPIError | PoolTimeoutError | sqlite3.Error | OSError)
         or type(error).__module__.startswith("psycopg")
     )
 
