@@ -311,6 +311,12 @@ class Serve:
     shutdown_seconds: int = setting(30, "requests under way may take so long to finish at the end", metavar="SECONDS")
     key_memory_seconds: float = setting(4.0, "a revoked key stops working within this time", metavar="SECONDS")
     access_log: bool = setting(True, "write a line for each request to stderr", metavar="TRUTH")
+    log_format: str = setting("logfmt", "shape of the log's lines: logfmt (key=value) or json", metavar="WORD")
+    drain_seconds: float = setting(
+        0.0,
+        "after SIGTERM go on answering for so long, while /readyz says 503 and a balancer looks away",
+        metavar="SECONDS",
+    )
     max_upload_bytes: int = setting(
         200_000_000, "as max_body_bytes, for addresses that read a body as it arrives", metavar="BYTES"
     )
