@@ -24,7 +24,7 @@ KEY_NAME = "demo"
 _KEY_SCOPES = ("scores:read", "lists:read")
 _TOP = 10
 # What the demo makes; `--fresh` removes these and nothing else.
-_OURS = ("events", "quarantine", "champion", "locks", "mlartifacts", "mlflow.db", "store.db", "watch")
+_OURS = ("events", "quarantine", "champion", "locks", "mlartifacts", "mlflow.db", "store.db", "watch", "report.html")
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,11 @@ class Folder:
         return self.own / "watch"
 
     @property
+    def report(self) -> Path:
+        """The newest training's report as a page."""
+        return self.own / "report.html"
+
+    @property
     def artifacts(self) -> Path:
         """MLflow's pictures and bundles, when it has no server of its own."""
         return self.root / "mlartifacts"

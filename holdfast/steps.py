@@ -19,7 +19,7 @@ from features.plan import make_plan
 from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
-from holdfast.definitions import check_definition, check_kinds, definition_of, renewals_of
+from holdfast.definitions import check_definition, check_kinds, definition_of
 from holdfast.scores import open_store
 from holdfast.session import Session
 from holdfast.tables import write_table
@@ -47,6 +47,7 @@ class Trained:
     training: "Training"
     recorded: "Recorded"
     contest: "Promoted | None" = None  # what came of it against the champion; none: there was no contest
+    page: Path | None = None  # the report that was written
 
     @property
     def promoted(self) -> bool:
@@ -76,12 +77,21 @@ def registry(session: Session) -> "Registry":
 
 
 def train(
-    session: Session, *, cutoff: datetime | None, promote: bool | None, features: FeatureSet | None = None
+    session: Session,
+    *,
+    cutoff: datetime | None,
+    promote: bool | None,
+    features: FeatureSet | None = None,
+    report: Path | None = None,
 ) -> Trained:
-    """Learn, test, judge and record a model; raises `Busy` when another process does.
+    """Learn, test, judge and record a model, and write its page; raises `Busy` when another process does.
 
-    The features are by default those of the settings.
+    The features are by default those of the settings, the page goes into the data folder unless `report` names a file.
     """
+    from holdfast.report_steps import beside_champion, check_target, write_report  # noqa: PLC0415 it imports this
+
+    check_target(report)
+    page = report or session.folder.report
     log = EventLog.open(session.folder.events)
     with session.folder.alone("training", now=session.now):
         with session.progress.stage("Summing up the log"):
@@ -95,22 +105,25 @@ def train(
         ready = readiness(session, log, summary, meant, known=what_is_known, cutoff=cutoff)
         ready.check()
         training = _learn(session, log, meant, chosen, known=what_is_known, ready=ready, cutoff=cutoff)
-        from training.tracking import record  # noqa: PLC0415 matplotlib, not before it is needed
+        training = beside_champion(session, log, training, where)
+        files = write_report(session, training, page)
+        from training.tracking import record  # noqa: PLC0415 who only ingests does not wait for it
 
-        with session.progress.stage("Recording the run, its pictures and the model in MLflow") as report:
+        with session.progress.stage("Recording the run, its pictures and the model in MLflow") as tell:
             recorded = record(
                 training,
                 where,
                 artifacts=session.artifacts,
                 source=str(session.folder.events),
                 promote=promote,
-                on_progress=report,
+                files=files,
+                on_progress=tell,
             )
         if promote is None and training.verdict.may_be_promoted and not recorded.promoted:
             from holdfast.gate_steps import contend  # noqa: PLC0415 it imports this module
 
-            return Trained(training, recorded, contend(session, log, recorded.version))
-    return Trained(training, recorded)
+            return Trained(training, recorded, contend(session, log, recorded.version), page)
+    return Trained(training, recorded, page=page)
 
 
 def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: bool = True) -> Scored:
@@ -214,8 +227,6 @@ def definition(session: Session) -> ChurnDefinition:
 def feature_set(session: Session, summary: LogSummary) -> FeatureSet:
     """The user's own feature set, or the standard one for this log."""
     if session.settings.features.file:
-        if session.settings.features.without:
-            raise BadInput("[features] without is for the standard set; a file of your own says itself what is in it.")
         own = own_features.load(Path(session.settings.features.file))
         file = session.settings.features.file
         check_kinds([kind for kind in own.kinds if not is_reserved(kind)], summary, said_by=file)
@@ -237,8 +248,6 @@ def standard(session: Session, summary: LogSummary) -> FeatureSet:
         redemptions=said.redemptions,
         returns=said.returns,
         properties=said.properties or None,
-        renewals=renewals_of(definition(session)),
-        without=said.without,
     )
 
 
@@ -335,6 +344,7 @@ def train_settings(session: Session) -> "TrainSettings":
         tune_trials=said.tune_trials,
         tune_seconds=said.tune_seconds,
         risk_curve=said.risk_curve,
+        drop_families=said.drop_families,
         capacity=session.settings.gate.capacity,
         contacts=session.settings.costs.contacts,
         costs=_costs(session),

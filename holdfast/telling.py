@@ -53,7 +53,8 @@ def trained_text(done: Trained) -> str:
         )
     from training.report import report  # noqa: PLC0415 who only ingests does not wait for LightGBM
 
-    return f"{report(done.training)}\n\n{last}"
+    page = "" if done.page is None else f"\nThe report as a page: {done.page}"
+    return f"{report(done.training)}\n\n{last}{page}"
 
 
 def trained_document(done: Trained) -> dict[str, object]:
@@ -63,6 +64,7 @@ def trained_document(done: Trained) -> dict[str, object]:
         "model_version": done.recorded.version,
         "run_id": done.recorded.run_id,
         "promoted": done.promoted,
+        "report": done.page,
         "gate": None if done.contest is None else done.contest.verdict.to_json(),
         "verdict": training.verdict.to_json(),
         **training.facts,
