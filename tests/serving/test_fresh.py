@@ -1,70 +1,21 @@
 """One fresh user is scored as tonight's batch scores him, and what he is compared with has a date."""
 
-from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from features.errors import Damaged
-from features.events import EVENT_SCHEMA
 from features.feature_set import FeatureSet
 from features.language import events, feature_set
 from features.log import EventLog
 from features.windows import days, from_microseconds, to_microseconds, utc
 from models import bundle as bundles
 from models.bundle import Bundle
-from models.definition import ChurnDefinition
 from serving.fresh import FreshScore, FreshScorer
 from serving.scoring import ScoredPopulation, score_population
 from serving.store import Absence, ScoreStore
-from training.fit import TrainSettings
+from tests.shop import DEFINITION, FEATURES, QUICK, START, TONIGHT, visits, write
 from training.run import Training, train
-
-START, TONIGHT = utc("2026-01-01"), utc("2026-07-30")
-DEFINITION = ChurnDefinition(look_back=days(28), horizon=days(14))
-QUICK = TrainSettings(
-    trees=30, boosters=1, blends=(0.5,), step_days=14, max_cutoffs=8, test_cutoffs=1, replicates=20, calibration="platt"
-)
-FEATURES = feature_set(
-    recency_fifth=events().days_since_last().fifth_of_population().says("{:.0f}th fifth by silence", family="recency"),
-    frequency_fifth=events()
-    .count(last=days(28))
-    .fifth_of_population()
-    .says("{:.0f}th fifth by visits", missing="place by visits unknown", family="frequency"),
-    spend_56d=events().total(last=days(56)).says("spent {:.0f}", family="money"),
-)
-Visit = tuple[str, float, float]  # user, days after the start, value
-
-
-def visits(*, users: int = 300) -> list[Visit]:
-    """Each comes at a pace of his own, and some stop for good; emil came once, on the first day."""
-    draws, rows = np.random.default_rng(3), [("emil", 0.5, 1.0)]
-    for place in range(users):
-        pace, day, alive = draws.gamma(2.0, 2.0), draws.uniform(0, 20), draws.exponential(210)
-        while day < min(210.0, alive):
-            rows.append((f"user-{place:03d}", float(day), 1.0 + int(10 * day) % 7))
-            day += draws.exponential(pace) + 0.01
-    return rows
-
-
-def write(folder: Path, rows: Sequence[Visit]) -> EventLog:
-    times = [to_microseconds(START) + int(day * 86_400_000_000) for _, day, _ in rows]
-    moments = pa.array(times, pa.timestamp("us", "UTC"))
-    columns = {
-        "user_id": [user for user, *_ in rows],
-        "time": moments,
-        "event": ["visit"] * len(rows),
-        "value": [value for *_, value in rows],
-        "event_id": [f"{user} {time}" for (user, *_), time in zip(rows, times, strict=True)],
-        "received_at": moments,
-        "properties": pa.array([[]] * len(rows), EVENT_SCHEMA.field("properties").type),
-    }
-    log = EventLog.create(folder, buckets=4)
-    log.append([pa.table(columns, schema=EVENT_SCHEMA)], source="test")
-    return log
 
 
 @pytest.fixture(scope="module")
