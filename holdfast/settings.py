@@ -187,6 +187,12 @@ class Features:
         option="--property",
         metavar="NAME",
     )
+    without: tuple[str, ...] = setting(
+        (),
+        "families and features of the standard set that are left out",
+        example='["calendar", "days_since_first_event"]',
+        metavar="NAME",
+    )
     as_known: str = setting(
         "auto",
         "read only what had been received before a cutoff: yes, no, or auto, where the times of receipt can be trusted",
@@ -310,6 +316,38 @@ class Serve:
     shutdown_seconds: int = setting(30, "requests under way may take so long to finish at the end", metavar="SECONDS")
     key_memory_seconds: float = setting(4.0, "a revoked key stops working within this time", metavar="SECONDS")
     access_log: bool = setting(True, "write a line for each request to stderr", metavar="TRUTH")
+    log_format: str = setting("logfmt", "shape of the log's lines: logfmt (key=value) or json", metavar="WORD")
+    drain_seconds: float = setting(
+        0.0,
+        "after SIGTERM go on answering for so long, while /readyz says 503 and a balancer looks away",
+        metavar="SECONDS",
+    )
+    max_upload_bytes: int = setting(
+        200_000_000, "as max_body_bytes, for addresses that read a body as it arrives", metavar="BYTES"
+    )
+    max_in_flight: int = setting(
+        256, "requests that one process answers at a time; more are told to come again", metavar="NUMBER"
+    )
+    reads_a_minute: int = setting(
+        0, "requests for single answers that a key may make of one process; 0: no limit", metavar="NUMBER"
+    )
+    bulk_reads_a_minute: int = setting(
+        0, "the same for lists, lookups and computations; 0: no limit", metavar="NUMBER"
+    )
+    writes_a_minute: int = setting(0, "the same for requests that change something; 0: no limit", metavar="NUMBER")
+    audit_days: int = setting(
+        90, "how long the log of who read what is kept; 0: none is written", metavar="DAYS"
+    )
+    idempotency_hours: float = setting(
+        24.0, "how long the answer to a request with an Idempotency-Key is kept", metavar="HOURS"
+    )
+    cors_origins: tuple[str, ...] = setting(
+        (),
+        "web pages of these origins may ask from a browser; none named: no page may",
+        option="--cors-origin",
+        example='["https://crm.example.com"]',
+        metavar="ORIGIN",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from features.plan import make_plan
 from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
-from holdfast.definitions import check_definition, check_kinds, definition_of
+from holdfast.definitions import check_definition, check_kinds, definition_of, renewals_of
 from holdfast.scores import open_store
 from holdfast.session import Session
 from holdfast.tables import write_table
@@ -227,6 +227,8 @@ def definition(session: Session) -> ChurnDefinition:
 def feature_set(session: Session, summary: LogSummary) -> FeatureSet:
     """The user's own feature set, or the standard one for this log."""
     if session.settings.features.file:
+        if session.settings.features.without:
+            raise BadInput("[features] without is for the standard set; a file of your own says itself what is in it.")
         own = own_features.load(Path(session.settings.features.file))
         file = session.settings.features.file
         check_kinds([kind for kind in own.kinds if not is_reserved(kind)], summary, said_by=file)
@@ -248,6 +250,8 @@ def standard(session: Session, summary: LogSummary) -> FeatureSet:
         redemptions=said.redemptions,
         returns=said.returns,
         properties=said.properties or None,
+        renewals=renewals_of(definition(session)),
+        without=said.without,
     )
 
 
