@@ -28,6 +28,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.environment import CACHE, python_of
+from benchmarks.quality.levels import level_of
 from benchmarks.quality.protocols import PROTOCOLS, Protocol
 from benchmarks.quality.run import log_of, step_of
 from features.catalog import standard
@@ -289,6 +290,12 @@ def _print(protocol: Protocol, log: EventLog, *, python: str, folder: Path, want
     print(f"  {arena.evidence.recipe.says()}; {arena.evidence.calibration}; {arena.evidence.level.says()}")
     print(f"  {'Holdfast':<22}log loss {ours['log_loss'].value:.4f}  AUC {ours['auc'].value:.4f}  "
           f"{arena.wall:4.0f} s, {arena.processor:4.0f} CPU s", flush=True)  # fmt: skip
+    level = level_of(log, arena.split, arena.evidence)
+    print(
+        f"  predicted ÷ observed {level.ratio.says()}, calibration error {level.error.says()}: {level.says}", flush=True
+    )
+    for told in level.watch:
+        print(f"  the watch: {told.says()}")
     there = insiders(arena, wanted)
     for contestants in (there, outsiders(arena, log, python=python, folder=folder, wanted=wanted)):
         for one in _going_on(beside(arena, contestants)):

@@ -1,0 +1,115 @@
+"""The benchmarks of the gate, of what a training costs and of peers run at a tiny size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.gate.__main__ import Book, look, page
+from benchmarks.gate.rollback import Rolled, write_events
+from benchmarks.gate.trials import FAULTS
+from benchmarks.quality.levels import level_of
+from benchmarks.quality.peers import Arena, Contestant, beside, insiders
+from benchmarks.quality.protocols import PROTOCOLS
+from benchmarks.simulate.world import Log, World, live
+from benchmarks.training import prepare, print_bare, print_stages
+from features.language import FeatureSet
+from features.log import EventLog
+from features.windows import days, utc
+from models.definition import ChurnDefinition
+from training.evidence import examine_rows, read_rows
+from training.fit import TrainSettings
+from training.splits import plan
+
+ROOT = Path(__file__).parents[2]
+FORTNIGHT = ChurnDefinition(look_back=days(28), horizon=days(14))
+QUICK = TrainSettings(
+    trees=30, boosters=1, blends=(0.5,), step_days=14, max_cutoffs=6, test_cutoffs=1, replicates=50,
+    calibration="identity",
+)  # fmt: skip
+SMALL_SHOP = World("small shop", length=280, users=800)
+
+
+@pytest.fixture(scope="module")
+def book() -> Book:
+    found = Book()
+    look(found, seed=0, faults=True, world=SMALL_SHOP, settings=QUICK)
+    return found
+
+
+@pytest.fixture(scope="module")
+def arena(shop: EventLog, few_features: FeatureSet) -> Arena:
+    split = plan(FORTNIGHT, start=utc("2026-01-01"), end=utc("2026-07-28"), step=days(14), max_cutoffs=4)
+    rows = read_rows(shop, few_features, split, settings=QUICK)
+    evidence = examine_rows(rows, few_features, split, settings=QUICK)
+    return Arena(PROTOCOLS[0], split, rows, evidence, (), 1.0, 2.0)
+
+
+def test_every_fault_is_planted_once_and_faults_are_refused(book: Book) -> None:
+    assert list(book.faults) == [plant.__name__ for plant in FAULTS]
+    passed = [name for name, (held,) in book.faults.items() if held.passed]
+    assert passed == []
+    assert "fingerprint" in book.faults["silently_other_features"][0].failed
+    assert book.faults["another_question"][0].failed == ("definition",)
+    assert book.faults["nothing_to_read"][0].failed == ("features_available",)
+
+
+def test_plain_retrainings_and_improvements_stand_on_the_page(book: Book) -> None:
+    assert [len(held) for held in book.plain.values()] == [1, 1]
+    assert len(book.better) == 2
+    back = Rolled(800, 6.0, 4.0, 3.9, 500, 80.0, 0, 0, ("2", "1"))
+    text = page(book, back, seeds=1, faults=1)
+    assert "| twelve weeks later | " in text
+    assert "| answers of more than one version | 0 |" in text
+
+
+def test_the_log_of_a_world_is_a_file_that_can_be_ingested(tmp_path: Path) -> None:
+    events = Log.of(live(World("tiny", length=30, users=20), seed=0)).events
+    write_events(events, tmp_path / "events.parquet")
+    rows = pd.read_parquet(tmp_path / "events.parquet")
+    assert len(rows) == len(events.times)
+    assert rows.groupby("user_id").size().tolist() == np.diff(events.offsets).tolist()
+
+
+def test_peers_are_judged_on_the_same_rows_and_draws(arena: Arena) -> None:
+    ours = arena.evidence.trial.probabilities["model"]
+    itself, halved = beside(
+        arena, iter([Contestant("ours", ours), Contestant("timid", 0.5 * ours + 0.25)]), replicates=50
+    )
+    assert (itself.ratio.value, itself.ratio.low, itself.says) == (1.0, 1.0, "no difference")
+    assert halved.ratio.value < 1
+    names = [one.name for one in beside(arena, insiders(arena), replicates=50)]
+    assert names == ["logistic regression", "the same, tuned", "LightGBM, defaults", "small GBM"]
+
+
+def test_the_level_is_told_with_what_the_watch_says(arena: Arena, shop: EventLog) -> None:
+    found = level_of(shop, arena.split, arena.evidence)
+    assert found.says == "fewer than 2,000 rows: no bar"
+    assert {one.code for one in found.watch} == {"level", "base_rate"}
+    assert f"is {found.ratio.says(digits=2)[:4]}" in next(one.found for one in found.watch if one.code == "level")
+
+
+def test_a_small_training_is_taken_apart_by_stage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prepare(tmp_path, rows=4000, threads=1)
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.training"]
+    stages = _last_line([*command, "--inside", str(tmp_path)])
+    names = [stage["name"] for stage in stages]
+    assert "reading, features and labels" in names
+    assert "deployed model, leakage checks, stability" in names
+    assert all(stage["processor"] <= 2 * stage["wall"] + 1 and stage["peak"] > 0 for stage in stages)
+    found = _last_line([*command, "--bare", str(tmp_path), "--rows", "2000"])
+    print_stages(stages, {})
+    print_bare(found)
+    said = capsys.readouterr().out
+    assert "holdfast train" in said
+    assert "lightgbm.train" in said
+
+
+def _last_line(command: list[str]) -> Any:
+    finished = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return json.loads(finished.stdout.splitlines()[-1])
