@@ -15,6 +15,7 @@ from serving import intake
 from serving.allowances import Allowances
 from serving.auth import Keyring, require_scope
 from serving.idempotency import Idempotency
+from serving.metrics import meters
 from serving.notes import Notes
 from serving.problems import MESSAGES, problem_of, unforeseen
 from serving.refusals import RefusedError
@@ -60,6 +61,7 @@ class Door:
             }
         )
         self._in_flight = 0
+        self._meters = meters()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -71,12 +73,14 @@ class Door:
         # A dictionary of its own: a server may hand the same one to all requests.
         scope["state"] = {**scope.get("state", {}), "request_id": visit.request_id}
         self._in_flight += 1
+        self._meters.begin()
         try:
             await self._serve(scope, headers, receive, visit)
         except Exception as error:  # noqa: BLE001 (known errors become problems; others go on to the server's log)
             await _refuse(error, scope, receive, visit)
         finally:
             self._in_flight -= 1
+            self._meters.end(scope["method"], visit.route, status=visit.status, seconds=visit.seconds)
             if visit.noted:
                 self._note(scope, visit)
             if self._settings.access_log:

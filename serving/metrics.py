@@ -96,7 +96,7 @@ def of_the_scores(overviews: Iterable[Overview], *, now: datetime) -> list[Metri
             ("run_users", "Users with a score in the current run."),
             ("run_scored_timestamp_seconds", "When the current run was written."),
             ("run_cutoff_timestamp_seconds", "The current run knows events before this moment."),
-            ("run_valid_until_timestamp_seconds", "Nobody should act on the current run after this moment."),
+            ("run_valid_until_timestamp_seconds", "The current run is not to be acted on after this moment."),
             ("data_age_seconds", "How long ago the cutoff of the current run was."),
             ("runs_kept", "Complete runs in the store."),
         )

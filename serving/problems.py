@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from features.errors import NotReady
+from serving.metrics import meters
 from serving.refusals import RefusedError
 from serving.store.trouble import in_brief, is_of_a_database
 
@@ -99,6 +100,7 @@ def problem(
 ) -> Response:
     """The response for a problem of a kind; `errors` says which parts of the request are wrong."""
     kind = KINDS[code]
+    meters().problem(code)
     body: dict[str, Any] = {  # Any: JSON
         "type": f"urn:holdfast:problem:{code}",
         "title": kind.title,

@@ -41,9 +41,14 @@ class Visit:
             self._bytes += len(message.get("body", b""))
         await self._send(message)
 
+    @property
+    def seconds(self) -> float:
+        """How long it has taken until now."""
+        return time.perf_counter() - self._started
+
     def line(self, scope: Scope) -> str:
         """One line: the route's pattern instead of the path, because a path holds a user's id; never the key."""
-        milliseconds = (time.perf_counter() - self._started) * 1000
+        milliseconds = self.seconds * 1000
         return (
             f"time={datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
             f"route={self.route} status={self.status} ms={milliseconds:.2f} "

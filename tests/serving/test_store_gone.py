@@ -16,29 +16,27 @@ from features.windows import utc
 from serving.store import RunFacts, Score, ScoreStore, StoredScore
 from tests.postgres import PostgresServer, running_postgres
 
-ONLY_POSTGRESQL = pytest.mark.parametrize("url", ["postgresql"], indirect=True)
 MakeClient = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def mortal() -> Iterator[PostgresServer]:
     """A server that these tests may stop; the others' goes on."""
-    with running_postgres(tmp_path_factory.mktemp("mortal")) as server:
+    with running_postgres() as server:
         yield server
 
 
 def test_a_locked_file_is_told_quickly_and_forgotten_when_free(client: Any, store: ScoreStore, tmp_path: Path) -> None:
     assert client.get("/v1/users/ada/score").status_code == 200
+    for each in (store, client.app.state.store):
+        each.close()  # or nobody could lock the file for himself
     with locked(tmp_path / "store.db"):
-        store.database._looked_at = 0.0  # type: ignore[attr-defined]
         refused(client, why="another process has locked it")
         assert client.get("/livez").status_code == 200
     answers_within(client, seconds=5)
 
 
-def test_a_file_that_was_removed_is_told_and_a_new_one_taken_up(
-    client: Any, tmp_path: Path, facts: RunFacts, cast: list[Score]
-) -> None:
+def test_a_file_that_was_removed_is_told_and_one_that_comes_is_taken_up(client: Any, tmp_path: Path) -> None:
     assert client.get("/v1/users/ada/score").status_code == 200
     away = tmp_path / "away"
     away.mkdir()
@@ -76,7 +74,7 @@ def test_a_full_disk_of_a_server_says_what_to_do_and_leaves_the_old_run(
     url = mortal.new_database()
     with closing(ScoreStore.open(url)) as store:
         store.write_run(facts, cast, now=utc("2026-06-01"))
-        with small_files(server_process(mortal), megabytes=18):
+        with small_files(mortal, megabytes=18):
             crowd = (make_score(f"user-{number}") for number in range(60_000))
             with closing(ScoreStore.open(url)) as writer, pytest.raises(UserError, match="no room on the disk"):
                 writer.write_run(facts, crowd, now=utc("2026-06-02"))
@@ -123,16 +121,16 @@ def connections(url: str) -> int:
     return int(row[0]) - 1  # this one
 
 
-def server_process(server: PostgresServer) -> int:
-    return int((Path(server.server.pgdata) / "postmaster.pid").read_text().splitlines()[0])
-
-
 @contextmanager
-def small_files(process: int, *, megabytes: int) -> Iterator[None]:
-    """What is started by the process meanwhile cannot make a file larger: to a database the same as a full disk."""
-    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
-    resource.prlimit(process, resource.RLIMIT_FSIZE, (megabytes * 1024 * 1024, before[1]))
+def small_files(server: PostgresServer, *, megabytes: int) -> Iterator[None]:
+    """The server cannot make a file larger meanwhile: to a database the same as a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    server.stop()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (megabytes * 1024 * 1024, before[1]))
     try:
-        yield
+        server.start()  # inherits the limit
     finally:
-        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    yield
+    server.stop()
+    server.start()
