@@ -136,3 +136,37 @@ replays = Table(
 secrets = Table(
     "secrets", metadata, Column("name", String(40), primary_key=True), Column("value", String(200), nullable=False)
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("webhook_id", String(40), primary_key=True),
+    Column("tenant", String(100), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),  # names, with spaces between
+    Column("secret", String(100), nullable=False),  # in the clear: it has to sign
+    Column("old_secret", String(100)),  # signs too, until it was rotated away
+    Column("old_secret_until", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("gone_at", BigInteger),  # when the receiver said 410; nothing is sent to it any more
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("message_id", String(40), primary_key=True),
+    Column("webhook_id", String(40), ForeignKey("webhooks.webhook_id"), nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("run_id", Integer),
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", Text),  # JSON; null while it is to be made of the run, and for what was done long ago
+    Column("state", String(10), nullable=False),  # see `deliveries`
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),  # not before; while it is held, when its holder is taken for dead
+    Column("give_up_at", BigInteger, nullable=False),
+    Column("holder", String(32)),  # the deliverer that has it in hand
+    Column("done_at", BigInteger),
+    Column("last_status", SmallInteger),
+    Column("last_error", String(200)),
+)
+Index("ix_deliveries_due_at", deliveries.c.state, deliveries.c.due_at)
