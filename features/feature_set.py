@@ -108,6 +108,18 @@ class FeatureSet:
             kind for feature in self.features for tally in tallies(feature.expression) for kind in tally.chosen.kinds
         )
 
+    @cached_property
+    def families(self) -> dict[str, tuple[int, ...]]:
+        """The columns of each family, by place; families in the order of their first column."""
+        names = dict.fromkeys(feature.family for feature in self.features)
+        return {name: tuple(n for n, one in enumerate(self.features) if one.family == name) for name in names}
+
+    @cached_property
+    def own_families(self) -> dict[str, tuple[int, ...]]:
+        """The same without the features of the cutoff itself (the season), which say nothing about the user."""
+        own = [feature.window_days != 0 for feature in self.features]
+        return {name: tuple(place for place in places if own[place]) for name, places in self.families.items()}
+
     def __len__(self) -> int:
         return len(self.features)
 

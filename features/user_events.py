@@ -71,10 +71,10 @@ class UserEvents:
 def one_user(
     user_id: str,
     *,
-    times: Sequence[int],
+    times: Sequence[int] | IntArray,
     kinds: Sequence[str],
     values: Sequence[float],
-    received: Sequence[int] | None = None,
+    received: Sequence[int] | IntArray | None = None,
     properties: Sequence[Mapping[str, str]] = (),
     wanted: Wanted = NOTHING_MORE,
 ) -> UserEvents:

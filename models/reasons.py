@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_set import Feature, FeatureSet
+from features.feature_set import FeatureSet
 from models.columns import matrix_of
 from models.model import ChurnModel
 
@@ -77,7 +77,7 @@ def explain(
     contributions = model.contributions(matrix)
     margins = contributions.sum(axis=1)
     leaving = margins >= (contributions[:, -1] if middle is None else middle)
-    columns = {family: _own(features, family) for family in _families(features)}
+    columns = features.own_families
     return [
         _reasons(
             features,
@@ -107,10 +107,7 @@ def changes(
     """
     rows = [matrix_of(X, features.names) for X in (now, before)]
     moved = model.contributions(rows[0])[:, :-1] - model.contributions(rows[1])[:, :-1]
-    columns = {
-        family: [place for place, feature in enumerate(features.features) if feature.family == family]
-        for family in _families(features)
-    }
+    columns = features.families
     return [
         _changes(features, columns, moved[row], values=(rows[0][row], rows[1][row]), top=top, least=least)
         for row in range(len(moved))
@@ -119,14 +116,14 @@ def changes(
 
 def _changes(
     features: FeatureSet,
-    columns: dict[str, list[int]],
+    columns: dict[str, tuple[int, ...]],
     moved: Floats,
     *,
     values: tuple[Floats, Floats],
     top: int,
     least: float,
 ) -> tuple[Change, ...]:
-    sums = {family: float(moved[places].sum()) for family, places in columns.items()}
+    sums = {family: float(moved[list(places)].sum()) for family, places in columns.items()}
     largest = sorted((family for family in sums if abs(sums[family]) >= least), key=lambda family: -abs(sums[family]))
     found = []
     for family in largest[:top]:
@@ -141,30 +138,13 @@ def _changes(
 def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803
     """All families' contributions and the bias; they add up to the margin."""
     contributions = model.contributions(matrix_of(X, features.names))
-    families = _families(features)
-    sums = [
-        contributions[:, [f.family == family for f in features.features] + [False]].sum(axis=1) for family in families
-    ]
-    return Decomposition(families, np.column_stack(sums), contributions[:, -1])
-
-
-def _families(features: FeatureSet) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(feature.family for feature in features.features))
-
-
-def _own(features: FeatureSet, family: str) -> list[int]:
-    return [
-        place for place, feature in enumerate(features.features) if feature.family == family and _reads_events(feature)
-    ]
-
-
-def _reads_events(feature: Feature) -> bool:
-    return feature.window_days != 0
+    sums = [contributions[:, list(places)].sum(axis=1) for places in features.families.values()]
+    return Decomposition(tuple(features.families), np.column_stack(sums), contributions[:, -1])
 
 
 def _reasons(
     features: FeatureSet,
-    columns: dict[str, list[int]],
+    columns: dict[str, tuple[int, ...]],
     values: Floats,
     *,
     towards: Floats,
@@ -172,7 +152,7 @@ def _reasons(
     sign: int,
 ) -> tuple[Reason, ...]:
     """Reasons from contributions that are turned so that positive ones count."""
-    sums = {family: float(towards[places].sum()) for family, places in columns.items()}
+    sums = {family: float(towards[list(places)].sum()) for family, places in columns.items()}
     strongest = sorted((family for family in sums if sums[family] > 0), key=lambda family: -sums[family])[:top]
     reasons = []
     for family in strongest:

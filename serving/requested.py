@@ -11,10 +11,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from features.instants import EARLIEST
-from features.kinds import PROFILE
+from features.kinds import PROFILE, is_reserved
 from features.properties import as_text
 from features.user_events import UserEvents, Wanted, one_user
-from features.windows import to_microseconds
+from features.windows import to_columns
 from serving.refusals import RefusedError
 
 MOST_USERS = 1_000
@@ -79,17 +79,19 @@ def read_request(body: bytes) -> Request:
 
 def events_of(user: User, wanted: Wanted) -> UserEvents:
     """The user's events and profiles, sorted by time as the log has them."""
-    told = user.events or []
-    rows = [(each.time, each.event, each.value, each.received_at, each.properties) for each in told]
-    rows += [(each.valid_from, PROFILE, None, None, each.properties) for each in user.profiles]
-    times = [to_microseconds(row[0]) for row in rows]
+    told, profiles = user.events or [], user.profiles
+    times = to_columns([each.time for each in told] + [each.valid_from for each in profiles])
+    received = None
+    if wanted.received:
+        known = [each.received_at or each.time for each in told] + [each.valid_from for each in profiles]
+        received = to_columns(known)
     return one_user(
         user.user_id,
         times=times,
-        kinds=[row[1] for row in rows],
-        values=[_NAN if row[2] is None else row[2] for row in rows],
-        received=[time if row[3] is None else to_microseconds(row[3]) for time, row in zip(times, rows, strict=True)],
-        properties=[_texts(row[4], wanted) for row in rows] if wanted.properties else (),
+        kinds=[each.event for each in told] + [PROFILE] * len(profiles),
+        values=[_NAN if each.value is None else each.value for each in told] + [_NAN] * len(profiles),
+        received=received,
+        properties=[_texts(each.properties, wanted) for each in (*told, *profiles)] if wanted.properties else (),
         wanted=wanted,
     )
 
@@ -105,31 +107,31 @@ def _texts(told: Told, wanted: Wanted) -> dict[str, str]:
 
 
 def _check(request: Request) -> None:
-    if request.cutoff is not None:
-        _check_time(request.cutoff, "cutoff")
+    _check_times([request.cutoff] if request.cutoff else [], "cutoff")
     if sum(len(user.events or ()) for user in request.users) > MOST_EVENTS:
-        raise RefusedError(
-            "invalid_request", f"more than {MOST_EVENTS:,} events in a request; send fewer users at a time."
-        )
+        raise RefusedError("invalid_request", f"more than {MOST_EVENTS:,} events in a request; send fewer users.")
     for place, user in enumerate(request.users):
-        if (user.events is None) == (user.features is None):
-            raise RefusedError("invalid_request", f"users.{place}: expected either `events` or `features`.")
-        if user.features is not None and user.profiles:
-            raise RefusedError("invalid_request", f"users.{place}: profiles say nothing beside ready `features`.")
-        for number, event in enumerate(user.events or ()):
-            _check_time(event.time, f"users.{place}.events.{number}.time")
-            if event.received_at is not None:
-                _check_time(event.received_at, f"users.{place}.events.{number}.received_at")
-            if event.event.startswith("$"):
-                raise RefusedError(
-                    "invalid_request",
-                    f"users.{place}.events.{number}.event: kinds that begin with $ are reserved; "
-                    "what is known of a user goes into `profiles`.",
-                )
-        for number, profile in enumerate(user.profiles):
-            _check_time(profile.valid_from, f"users.{place}.profiles.{number}.valid_from")
+        _check_user(user, f"users.{place}")
 
 
-def _check_time(moment: datetime, where: str) -> None:
-    if not EARLIEST <= moment < _LATEST:  # as the event log takes them
-        raise RefusedError("invalid_request", f"{where}: expected a time from {EARLIEST:%Y} to {_LATEST:%Y}.")
+def _check_user(user: User, where: str) -> None:
+    if (user.events is None) == (user.features is None):
+        raise RefusedError("invalid_request", f"{where}: expected either `events` or `features`.")
+    if user.features is not None and user.profiles:
+        raise RefusedError("invalid_request", f"{where}: profiles say nothing beside ready `features`.")
+    events = user.events or []
+    _check_times([event.time for event in events], f"{where}.events.{{}}.time")
+    _check_times([event.received_at for event in events if event.received_at], f"{where}: a received_at of its events")
+    _check_times([profile.valid_from for profile in user.profiles], f"{where}.profiles.{{}}.valid_from")
+    if any(is_reserved(kind) for kind in {event.event for event in events}):
+        raise RefusedError(
+            "invalid_request",
+            f"{where}.events: kinds that begin with $ are reserved; what is known of a user goes into `profiles`.",
+        )
+
+
+def _check_times(moments: list[datetime], where: str) -> None:
+    if not moments or (min(moments) >= EARLIEST and max(moments) < _LATEST):  # as the event log takes them
+        return
+    place = next(place for place, moment in enumerate(moments) if not EARLIEST <= moment < _LATEST)
+    raise RefusedError("invalid_request", f"{where.format(place)}: expected a time from {EARLIEST:%Y} to {_LATEST:%Y}.")

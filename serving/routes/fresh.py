@@ -130,7 +130,7 @@ def _computed(request: Request, served: Served, body: bytes) -> Response:
     shared, language = _shared(served, cutoff), asked.reasons or "en"
     scores, missing = [], []
     for place, user in enumerate(asked.users):
-        found = _score(served.scorer, user, place, cutoff=cutoff)
+        found = _score(served.scorer, user, place, cutoff=cutoff, explained=language != "none")
         if isinstance(found, Absence):
             missing.append({"user_id": user.user_id, "code": found.value})
         else:
@@ -140,12 +140,12 @@ def _computed(request: Request, served: Served, body: bytes) -> Response:
 
 
 def _score(
-    scorer: FreshScorer, user: requested.User, place: int, *, cutoff: datetime
+    scorer: FreshScorer, user: requested.User, place: int, *, cutoff: datetime, explained: bool
 ) -> FreshScore | RowScore | Absence:
     if user.features is None:
-        return scorer.score(requested.events_of(user, scorer.wanted), cutoff=cutoff)
+        return scorer.score(requested.events_of(user, scorer.wanted), cutoff=cutoff, explained=explained)
     try:
-        return scorer.score_row(user.user_id, requested.features_of(user), cutoff=cutoff)
+        return scorer.score_row(user.user_id, requested.features_of(user), cutoff=cutoff, explained=explained)
     except BadInput as error:
         raise RefusedError("invalid_request", f"users.{place}.features: {error}") from None
 
