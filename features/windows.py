@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features.errors import BadInput
 
 MICROSECONDS_PER_DAY = 86_400_000_000
+_DAYS_PER_WEEK = 7
 _CLOCK_CHANGE = 3_600_000_000  # microseconds that clocks are put forward and back
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -114,6 +115,18 @@ def to_microseconds(moment: datetime) -> int:
     86400000000
     """
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def to_columns(moments: Sequence[datetime]) -> NDArray[np.int64]:
+    """The same for many aware instants at once.
+
+    >>> to_columns([utc("1970-01-01T00:00:01"), utc("1970-01-01T02:00:00+02:00")]).tolist()
+    [1000000, 0]
+    """
+    parts = np.array([moment.microsecond for moment in moments], dtype=np.int64)
+    stamps = np.array([moment.timestamp() for moment in moments], dtype=np.float64)
+    seconds = np.rint(stamps - parts / 1e6).astype(np.int64)  # whole seconds are exact in a float, microseconds not
+    return seconds * 1_000_000 + parts
 
 
 def from_microseconds(microseconds: int) -> datetime:
@@ -245,6 +258,19 @@ def times_of_day(instants: NDArray[np.int64], *, most: int) -> tuple[int, ...]:
         if len(found) >= most:
             break
     return tuple(found[:most].tolist())
+
+
+def weekdays(instants: NDArray[np.int64]) -> tuple[int, ...]:
+    """The different days of the UTC week, Monday 0.
+
+    >>> weekdays(np.array([0, 7 * MICROSECONDS_PER_DAY, 8 * MICROSECONDS_PER_DAY]))  # 1970 began on a Thursday
+    (3, 4)
+    """
+    for rows in (instants[:1000], instants):  # where there are many, the first rows show it
+        found = np.unique((rows // MICROSECONDS_PER_DAY + 3) % _DAYS_PER_WEEK)
+        if len(found) == _DAYS_PER_WEEK:
+            break
+    return tuple(found.tolist())
 
 
 def are_dates(times: Collection[int]) -> bool:
