@@ -1,7 +1,6 @@
 """Bodies and headers that break services: none is answered with a 5xx, or read before its sender is known."""
 
 import asyncio
-import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -70,11 +69,11 @@ def test_a_body_that_says_it_is_too_large_is_refused(client: Any) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "gzip, gzip", "GZIP"])
-def test_compressed_bodies_are_not_taken(client: Any, encoding: str) -> None:
-    bomb = gzip.compress(b" " * 1_000_000)
-    answer = client.post(LOOKUP, bomb, content_encoding=encoding)
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "zip"])
+def test_bodies_packed_otherwise_than_with_gzip_or_zstd_are_not_taken(client: Any, encoding: str) -> None:
+    answer = client.post(LOOKUP, b"whatever", content_encoding=encoding)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+    assert answer.headers["accept-encoding"] == "gzip, zstd"
 
 
 @pytest.mark.parametrize(
