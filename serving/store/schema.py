@@ -5,7 +5,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from features.errors import UserError
+from features.errors import BadInput, UserError
 from serving.store.database import Database
 
 HEAD = "0007"  # the newest file in migrations/versions; a test compares
@@ -34,6 +34,15 @@ def migrate(database: Database, *, to: str = HEAD) -> None:
                 "a newer version has opened it. Update Holdfast, or point [store] url at another one."
             )
         _run_alembic(connection, found=found, to=to)
+
+
+def known_revision(text: str) -> str:
+    """A revision that this code knows, `base` among them; raises `BadInput` for any other."""
+    steps = [path.stem.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py")]
+    known = ["base", *sorted(steps)]
+    if text not in known:
+        raise BadInput(f"{text!r} is no revision of the store; expected one of {', '.join(known)}.")
+    return text
 
 
 def _revision(connection: Connection) -> str | None:
