@@ -27,6 +27,7 @@ COMMANDS = {
     "cycle": "Ingest, score, watch and, if called for, train a challenger.",
     "at-risk": "List the users most at risk, with reasons.",
     "keys": "Create, list and revoke API keys.",
+    "audit": "Say who read what of users through the API.",
     "store": "Look at the score store, migrate it, copy it to another database.",
     "serve": "Serve scores over HTTP.",
     "doctor": "Say what is wrong and what to do.",

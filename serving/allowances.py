@@ -11,6 +11,7 @@ from serving.refusals import RefusedError
 from serving.rules import Rate
 
 WINDOW_SECONDS = 60.0
+_ROUNDING = 1e-5  # seconds; sums of many small times must not cost a token
 
 Header = tuple[bytes, bytes]
 
@@ -34,10 +35,10 @@ class Allowances:
         cost = WINDOW_SECONDS / size
         full_at = max(self._full_at.get((prefix, rate), 0.0), tick) + cost
         missing = full_at - tick
-        if missing > WINDOW_SECONDS + 1e-9:  # rounding must not cost a token
+        if missing > WINDOW_SECONDS + _ROUNDING:
             raise self._refusal(rate, wait=missing - WINDOW_SECONDS)
         self._full_at[prefix, rate] = full_at
-        left = int((WINDOW_SECONDS - missing) / cost + 1e-6)
+        left = int((WINDOW_SECONDS - missing + _ROUNDING) / cost)
         told = f'"{rate}";r={left};t={math.ceil(missing)}'
         return [(b"ratelimit", told.encode()), (b"ratelimit-policy", self._policies[rate].encode())]
 
