@@ -322,7 +322,8 @@ def quiet_mlflow(tracking_uri: str) -> "Iterator[MlflowClient]":
             yield mlflow.MlflowClient(tracking_uri, tracking_uri)
         finally:
             mlflow.set_tracking_uri(tracked_at)
-            mlflow.set_registry_uri(registered_at)
+            # Empty: the registry goes where the tracking goes, later too, unless somebody had sent it elsewhere.
+            mlflow.set_registry_uri("" if registered_at == tracked_at else registered_at)
             for name, address in asked.items():
                 os.environ.pop(name, None)
                 os.environ.update({} if address is None else {name: address})

@@ -41,9 +41,13 @@ NOT_RUN = {
     ("CONTRIBUTING.md", "make setup"): "takes minutes, and would run these very tests",
     ("docs/training.md", "holdfast train --activity purchase --activity return \\"): "a second training; see below",
     (
-        "docs/training.md",
+        "docs/mlflow.md",
         "mlflow ui --backend-store-uri sqlite:///holdfast-data/mlflow.db",
     ): "MLflow's own, slow to start",
+    ("docs/mlflow.md", 'say = mlflow.pyfunc.spark_udf(session, "models:/holdfast@champion", env_manager="local")'): (
+        "needs Spark for a minute; tests/training/test_mlflow_client.py does the same"
+    ),
+    ("docs/report.md", "holdfast train --report reports/november.html"): "a second training",
     ("docs/operations.md", "#!/bin/sh"): "needs folders of the reader's; each command is run elsewhere",
     ("docs/operations.md", 'sqlite3 holdfast-data/store.db ".backup backup/store.db"'): "needs the program sqlite3",
     ("docs/operations.md", "[Service]"): "needs systemd",
@@ -271,7 +275,7 @@ def test_every_exit_code_is_listed() -> None:
 def test_everything_in_the_data_folder_is_listed() -> None:
     listed = {name.strip("/") for name in names(page("docs/operations.md").section("Folders"))}
     folder = Folder(Path("data"))
-    paths = [folder.events, folder.quarantine, folder.champion, folder.artifacts]
+    paths = [folder.events, folder.quarantine, folder.champion, folder.artifacts, folder.report]
     addresses = [folder.store_url, folder.tracking_uri]
     assert {path.name for path in paths} | {address.rsplit("/", 1)[1] for address in addresses} <= listed
 

@@ -156,3 +156,17 @@ def test_a_name_that_mlflow_would_refuse_is_refused_before_the_work(tmp_path: Pa
 def test_an_address_that_mlflow_does_not_know_is_refused_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="'foo://bar' is not an address of MLflow"):
         Registry("foo://bar", "holdfast", tmp_path)
+
+
+def test_afterwards_a_notebook_s_models_come_from_where_it_tracks(tmp_path: Path) -> None:
+    import mlflow  # noqa: PLC0415 costs seconds
+
+    before = mlflow.get_tracking_uri()
+    with quiet_mlflow(sqlite_uri(tmp_path / "ours.db")):
+        pass
+    assert mlflow.get_registry_uri() == mlflow.get_tracking_uri() == before
+    try:
+        mlflow.set_tracking_uri(sqlite_uri(tmp_path / "theirs.db"))
+        assert mlflow.get_registry_uri() == sqlite_uri(tmp_path / "theirs.db")
+    finally:
+        mlflow.set_tracking_uri(before)

@@ -7,6 +7,7 @@ import pytest
 from features.language import FeatureSet
 from features.log import EventLog
 from features.windows import utc
+from models.bundle import save
 from models.registry import Registry, sqlite_uri
 from training.report_files import report_files
 from training.run import Training, train
@@ -64,7 +65,11 @@ def test_a_later_training_differs_where_the_moment_is_told_and_nowhere_else(
         code_version=training.code_version,
         settings=training.settings,
     )
-    first, second = (_bundle(one, tmp_path / name) for one, name in ((training, "first"), (later, "second")))
+    saved = {}
+    for name, one in (("first", training), ("second", later)):
+        save(one.bundle, tmp_path / name, golden=one.golden)
+        saved[name] = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+    first, second = saved["first"], saved["second"]
     assert {name for name in first if first[name] != second[name]} == DATED
     told = [content.replace(b"2026-10-01", b"2026-09-01") for content in (second["facts.json"], second["card.md"])]
     assert told == [first["facts.json"], first["card.md"]]
