@@ -7,7 +7,8 @@ import pytest
 from features.user_events import UserEvents
 from features.windows import days, to_microseconds, utc
 from models.definition import ChurnDefinition
-from training.baselines import LastSeen, Rfm, Rows, SimpleFacts, fit_baselines, simple_facts
+from training import baselines
+from training.baselines import LastSeen, Logistic, Rfm, Rows, SimpleFacts, fit_baselines, simple_facts
 
 MONTH = ChurnDefinition(activity=("purchase",), look_back=days(30), horizon=days(30))
 
@@ -91,3 +92,12 @@ def test_a_feature_that_is_always_missing_does_not_stop_the_regression() -> None
     rows, labels = _rows(300, 3)
     baseline = fit_baselines(rows, labels, calibration=(rows, labels))["logistic_regression"]
     assert np.isfinite(baseline.scores(rows)).all()
+
+
+def test_the_regression_learns_from_every_third_row_of_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    many, labels = _rows(3000, seed=4)
+    third = Rows(many.matrix[::3], many.facts.at(np.arange(3000) % 3 == 0))
+    expected = Logistic().fit(third, labels[::3]).score(many)
+    assert not np.allclose(Logistic().fit(many, labels).score(many), expected)
+    monkeypatch.setattr(baselines, "MOST_ROWS", 1200)
+    np.testing.assert_array_equal(Logistic().fit(many, labels).score(many), expected)
