@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other: quality, features, serving, leakage.
+"""All benchmarks, one after the other: quality, peers, truth, features, training, gate, serving, leakage, watch.
 
 python -m benchmarks --data DIR
 """
@@ -15,9 +15,14 @@ def main() -> None:
     options = parser.parse_args()
     commands = (
         ["benchmarks.quality.run", "--data", options.data],
+        ["benchmarks.quality.peers", "--data", options.data],
+        ["benchmarks.simulate"],
         ["benchmarks.features.run"],
+        ["benchmarks.training"],
+        ["benchmarks.gate"],
         ["benchmarks.serving.lookup"],
         ["benchmarks.leakage"],
+        ["benchmarks.watch"],
     )
     failed = [command[0] for command in commands if _failed(command)]
     if failed:
