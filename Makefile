@@ -9,7 +9,7 @@ ARGS   ?=
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check fix serve bench docs lock clean
+.PHONY: help setup demo test check fix serve bench docs notebook lock clean
 
 help: ## say what each word does
 	@echo "Holdfast: churn prediction you can act on."
@@ -56,6 +56,9 @@ bench: $(STAMP) ## quality and speed beside the baselines (ARGS="--data DIR" for
 
 docs: $(STAMP) ## write the pages that come from code: docs/settings.md, docs/commands.md
 	$(BIN)/python -m holdfast.pages docs
+
+notebook: $(STAMP) ## run the notebook in docs/ and store what it shows
+	$(BIN)/python -m tests.notebook
 
 lock: $(STAMP) ## compile requirements.lock anew from pyproject.toml (needs the network)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \

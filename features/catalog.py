@@ -278,11 +278,20 @@ def _has_values(kind: KindSummary) -> bool:
 def _can_differ(expression: Expression, summary: LogSummary) -> bool:
     """Whether a column can say different things of different users, as far as the summary shows."""
     told = tallies(expression)
+    if any(_is_of_other_days(tally, summary) for tally in told):
+        return False
     return (summary.has_hours or not any(map(_reads_hours, told))) and not _is_one_price(told, summary)
 
 
 def _reads_hours(tally: Tally) -> bool:
     return isinstance(tally, Window) and tally.during is not None and tally.during.hours != _ALL_DAY
+
+
+def _is_of_other_days(tally: Tally, summary: LogSummary) -> bool:
+    """Whether a tally is of weekdays on which nothing ever happens; by another clock than UTC nobody can say."""
+    if not isinstance(tally, Window) or tally.during is None or tally.during.clock != UTC:
+        return False
+    return set(range(*tally.during.weekdays)).isdisjoint(summary.weekdays)
 
 
 def _is_one_price(told: Sequence[Tally], summary: LogSummary) -> bool:

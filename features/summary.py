@@ -13,7 +13,7 @@ from features.kinds import is_reserved
 from features.property_counts import PropertyCounts, PropertySummary
 from features.reading import Entries
 from features.user_events import FloatArray, IntArray, KindArray, UserEvents
-from features.windows import are_dates, ceil_second, from_microseconds, times_of_day
+from features.windows import are_dates, ceil_second, from_microseconds, times_of_day, weekdays
 
 _HOURS = 3  # times of the day that are enough to see that events come at more than two
 _LARGE = 0.9  # the share of a kind's values that a large one is not below
@@ -45,6 +45,7 @@ class LogSummary:
     properties: tuple[PropertySummary, ...] = ()  # of events, most used first
     profile_properties: tuple[PropertySummary, ...] = ()
     has_hours: bool = True  # events come at different times of the day; without, they are only dated
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)  # of the UTC week on which there are events, Monday 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Tally:
     properties: PropertyCounts = field(default_factory=PropertyCounts)
     profile_properties: PropertyCounts = field(default_factory=PropertyCounts)
     times_of_day: tuple[int, ...] = ()  # as `windows.times_of_day` gives them
+    weekdays: tuple[int, ...] = ()  # as `windows.weekdays` gives them
 
 
 def summarise(buckets: Iterable[UserEvents]) -> LogSummary | None:
@@ -79,7 +81,7 @@ def tally(events: UserEvents, properties: Iterable[tuple[Entries, Entries]] = ()
     columns = zip(events.kind_names, *counts.T.tolist(), *zip(*_amounts(events), strict=True), strict=True)
     kinds = tuple(KindSummary(*each) for each in columns if not is_reserved(each[0]))
     hours = times_of_day(times, most=_HOURS)
-    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles, hours)
+    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles, hours, weekdays(times))
 
 
 def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
@@ -102,6 +104,7 @@ def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
         properties=properties.summaries(),
         profile_properties=profile_properties.summaries(),
         has_hours=not are_dates({time for each in found for time in each.times_of_day}),
+        weekdays=tuple(sorted({day for each in found for day in each.weekdays})),
     )
 
 

@@ -25,7 +25,7 @@ def dictionary_text(found: Dictionary) -> str:
         ]
         for entry in found.entries
     ]
-    head = f"{len(rows)} features ({found.fingerprint}) of {found.users:,} users as of {iso(found.cutoff)}"
+    head = f"{_features(len(rows))} ({found.fingerprint}) of {found.users:,} users as of {iso(found.cutoff)}"
     warning = "" if found.users else f"{_NOBODY}\n"
     return f"{head}\n{warning}\n{table(rows, header=['name', 'sentence', 'family', 'window', 'valued'], right=[3, 4])}"
 
@@ -37,7 +37,7 @@ def built_text(done: Built) -> str:
     known = "what had been received before each cutoff" if done.as_known else "all events from their own time on"
     lines = [
         *([] if done.rows else [_NOBODY]),
-        f"{done.rows:,} rows of {len(done.features)} features ({done.features.fingerprint}) {when}.",
+        f"{done.rows:,} rows of {_features(len(done.features))} ({done.features.fingerprint}) {when}.",
         f"Read {known}: {done.because}",
         f"Wrote {done.folder} ({done.files} Parquet files) from version {done.log_version} of the log.",
     ]
@@ -123,3 +123,7 @@ def rates_document(found: Rates) -> dict[str, object]:
         "beyond": [asdict(one) for one in found.beyond],
         "busy": [asdict(one) for one in found.busy],
     }
+
+
+def _features(count: int) -> str:
+    return "1 feature" if count == 1 else f"{count} features"

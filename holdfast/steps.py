@@ -72,7 +72,7 @@ def registry(session: Session) -> "Registry":
     """Where models are registered, and where the champion's bundle is kept on this machine."""
     from models.registry import Registry  # noqa: PLC0415 LightGBM: who only ingests does not wait for it
 
-    session.folder.root.mkdir(parents=True, exist_ok=True)
+    session.folder.own.mkdir(parents=True, exist_ok=True)
     return Registry(session.tracking_uri, session.model_name, session.folder.champion)
 
 

@@ -89,13 +89,21 @@ class Shape:
 
 
 def of_family(family: str, named: list[Named]) -> list[Named]:
-    """The columns as members of a family; what is told in per cent is a share."""
-    return [(name, replace(one, family=family, unit=_unit(one))) for name, one in named]
+    """The columns as members of a family; what is told in per cent is a share, and a window of one day is a day."""
+    return [(name, _spoken(replace(one, family=family, unit=_unit(one)))) for name, one in named]
 
 
 def span(window: int) -> timedelta:
     """A window as the language takes it."""
     return days(window)
+
+
+def _spoken(one: Described) -> Described:
+    return replace(one, sentence=_one_day(one.sentence), missing=_one_day(one.missing))
+
+
+def _one_day(sentence: str) -> str:
+    return sentence.replace("last 1 days", "last day").replace("with the 1 before", "with the day before")
 
 
 def _unit(one: Described) -> str:

@@ -4,9 +4,10 @@ import math
 from dataclasses import replace
 
 from features.catalog import standard
+from features.expressions import Clock
 from features.plan import make_plan
 from features.snapshots import of_user
-from features.summary import KindSummary, LogSummary
+from features.summary import KindSummary, LogSummary, summarise
 from features.windows import utc
 from tests.cast import user_events
 
@@ -38,6 +39,34 @@ def test_a_log_that_is_only_dated_has_no_columns_of_hours() -> None:
         "rhythm_change",
     }
     assert "weekend_share_ever" in dated
+
+
+def test_a_log_of_working_days_has_no_columns_of_weekends() -> None:
+    every = set(standard(summary(PURCHASE, VISIT)).names)
+    working = set(standard(replace(summary(PURCHASE, VISIT), weekdays=(0, 1, 2, 3, 4))).names)
+    assert working < every
+    assert {name for name in every - working if not name.startswith("weekend")} == set()
+    assert not any("weekend" in name for name in working)
+    elsewhere = standard(replace(summary(PURCHASE, VISIT), weekdays=(0, 1, 2, 3, 4)), clock=Clock("Asia/Tokyo"))
+    assert "weekend_share_ever" in elsewhere.names  # Friday evening in UTC is Saturday there
+
+
+def test_a_summary_knows_on_which_days_of_the_week_there_are_events() -> None:
+    working = user_events({"ada": [("2026-06-01", "visit", None)], "bert": [("2026-06-05T23:59:59Z", "visit", None)]})
+    found = summarise([working])
+    assert found is not None
+    assert found.weekdays == (0, 4)
+    every = user_events({"chen": [(f"2026-06-{day:02}", "visit", None) for day in range(1, 8)]})
+    both = summarise([working, every])
+    assert both is not None
+    assert both.weekdays == (0, 1, 2, 3, 4, 5, 6)
+
+
+def test_in_a_log_of_a_day_nothing_is_said_of_one_days() -> None:
+    short = replace(summary(PURCHASE, VISIT), end=utc("2025-01-02T06:00"))
+    told = [text for each in standard(short) for text in (each.sentence, each.missing)]
+    assert any("last day" in text for text in told)
+    assert [text for text in told if " 1 days" in text or "the 1 before" in text] == []
 
 
 def test_only_what_was_given_back_makes_no_column_that_is_missing_for_all() -> None:

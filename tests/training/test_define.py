@@ -55,6 +55,17 @@ def test_base_rates_are_those_of_the_labels_that_training_makes(regulars: InMemo
             assert everybody.mean() == pytest.approx(rate)
 
 
+def test_acts_on_the_edges_of_spans_are_judged_as_training_judges_them() -> None:
+    dice = np.random.default_rng(2)
+    acts = {f"user-{place:03d}": np.unique(dice.integers(0, 125, 12)) for place in range(200)}
+    log = log_of(acts)  # whole days, as cutoffs are where the observation ends with a day: every edge is hit
+    found = assist(log, spans=[as_spans("14d/7d"), as_spans("7d/14d")], until=shift(START, days(120)))
+    for each in found.candidates:
+        for cutoff, people, rate in zip(each.cutoffs, each.people, each.rates, strict=True):
+            everybody = np.concatenate([_labels(events, each.definition, cutoff) for events in log.pieces])
+            assert (len(everybody), everybody.mean()) == (people, pytest.approx(rate))
+
+
 def _labels(events: UserEvents, definition: ChurnDefinition, cutoff: datetime) -> np.ndarray:
     eligible = definition.population.eligible(events, cutoff=cutoff)
     users = np.array(events.user_ids, dtype=object)[eligible]

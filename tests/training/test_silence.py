@@ -77,6 +77,19 @@ def test_both_errors_are_counted_for_every_user_who_was_still_there() -> None:
     assert np.isnan(curves.covered(16))
 
 
+def test_an_act_at_the_very_moment_is_a_return_and_no_silence_of_nothing() -> None:
+    found = counted({"ada": [10, 20], "bert": [12]})  # the moment is day 20
+    assert np.flatnonzero(found.back.sum(axis=0)).tolist() == [10]
+    assert np.flatnonzero(found.gone.sum(axis=0)).tolist() == [8]
+
+
+def test_an_event_of_just_the_least_value_counts() -> None:
+    events = log_of({"ada": [1, 2], "bert": [3]}, buckets=1).pieces[0]  # every event is worth 10
+    before = shift(START, days(END))
+    assert len(Acts.of(events, before=before, least_value=10.0).times) == 3
+    assert len(Acts.of(events, before=before, least_value=10.5).times) == 0
+
+
 def test_curves_that_do_not_cross_say_that_the_threshold_lies_beyond() -> None:
     found = counted({"ada": [0, 25], "bert": [1, 24]})
     curves = ErrorCurves.of(found, gone_after=10, moments=(START,), drawn=draws(seed=0))
