@@ -1,16 +1,17 @@
 """Stored scores as the JSON bodies of responses: bytes, ready to send, as `schemas` documents them."""
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import Response
 
 from features.windows import iso
-from models.reasons import Reason
-from serving.fresh import FreshCurve, FreshScore, RowScore
 from serving.store import Absence, AtRiskPage, Lookup, Run, StoredScore
-from serving.store.records import Before
+from serving.store.records import Before, Reason
+
+if TYPE_CHECKING:
+    from serving.fresh import FreshCurve, FreshScore  # LightGBM: who only looks scores up does not wait for it
 
 Body = dict[str, Any]  # Any: JSON
 _PRIVATE = {"cache-control": "private, no-cache"}  # a score is about a person: no shared cache keeps it
@@ -44,10 +45,9 @@ def score_body(score: StoredScore, language: str | None = None) -> Body:
     }
 
 
-def fresh_body(score: FreshScore | RowScore, language: str, shared: Body) -> Body:
+def fresh_body(score: "FreshScore", language: str, shared: Body) -> Body:
     """A score that was computed just now; `shared` is what all scores of the request have in common."""
-    standing = score.standing if isinstance(score, FreshScore) else None
-    as_of = score.fifths_as_of if isinstance(score, FreshScore) else None
+    standing, as_of = score.standing, score.fifths_as_of
     worth = None if standing is None else standing.worth
     return {
         "user_id": score.user_id,
@@ -61,7 +61,7 @@ def fresh_body(score: FreshScore | RowScore, language: str, shared: Body) -> Bod
     }
 
 
-def curve_body(curve: FreshCurve, *, model_version: str) -> Body:
+def curve_body(curve: "FreshCurve", *, model_version: str) -> Body:
     """The risk of one user by day."""
     points = zip(curve.days, curve.churn_probability, strict=True)
     return {

@@ -9,15 +9,18 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from features.errors import NotReady, UserError
-from features.log import EventLog
-from models import bundle
 from models.registry import champion_pointer
-from serving.fresh import FreshScorer
 from serving.house_rules import NO_RULES, HouseRules
 from serving.settings import DataFolder
 from serving.store import ScoreStore
+
+if TYPE_CHECKING:
+    from features.log import EventLog
+    from models.bundle import Bundle
+    from serving.fresh import FreshScorer
 
 EVERY_SECONDS = 2.0
 RESTS = 15  # a champion that failed its checks is tried again after half a minute
@@ -29,13 +32,15 @@ class Served:
     """A champion that has passed its checks, ready to compute with."""
 
     version: str
-    scorer: FreshScorer
+    scorer: "FreshScorer"
     run_id: int | None  # the run whose population users are placed in
     folder: DataFolder
     stale_days: float  # events that came in longer ago say nothing about today
 
-    def log(self) -> EventLog:
+    def log(self) -> "EventLog":
         """The event log as it is now; raises `NotReady` when there is none."""
+        from features.log import EventLog  # noqa: PLC0415 Arrow: stored scores need not wait for it
+
         return EventLog.open(self.folder.events)
 
 
@@ -120,6 +125,8 @@ class Champions:
         run_id = None if run is None else run.run_id
         if seen == followed.seen and followed.served is not None and followed.served.run_id == run_id:
             return
+        from serving.fresh import FreshScorer  # noqa: PLC0415 LightGBM: stored scores need not wait for it
+
         version, loaded = self._loaded(followed, seen)
         scorer = FreshScorer(loaded, version, None if run is None else run.facts, self.rules)
         scorer.warm_up()
@@ -128,10 +135,12 @@ class Champions:
         followed.served = Served(version, scorer, run_id, followed.folder, self.stale_days)
         followed.seen, followed.trouble = seen, ""
 
-    def _loaded(self, followed: _Followed, seen: tuple[int, int]) -> tuple[str, bundle.Bundle]:
+    def _loaded(self, followed: _Followed, seen: tuple[int, int]) -> "tuple[str, Bundle]":
         """The bundle that the pointer names; it is loaded, and tried in a process of its own, only where it is new."""
         if seen == followed.seen and followed.served is not None:
             return followed.served.version, followed.served.scorer.bundle
+        from models import bundle  # noqa: PLC0415 as above
+
         champion = champion_pointer(followed.folder.champion)
         try:
             return champion.version, bundle.load(champion.folder)

@@ -34,18 +34,8 @@ class FreshScore:
     cutoff: datetime
     churn_probability: float  # 0 to 1, calibrated
     reasons: tuple[Reason, ...]  # strongest first
-    standing: Standing  # without a segment, which is a place among all too
-    fifths_as_of: datetime | None  # when the population was looked at; None: not asked for, or not known by the cutoff
-
-
-@dataclass(frozen=True, slots=True)
-class RowScore:
-    """The score of ready features, of which nothing else is known."""
-
-    user_id: str
-    cutoff: datetime
-    churn_probability: float  # 0 to 1, calibrated
-    reasons: tuple[Reason, ...]  # strongest first
+    standing: Standing | None = None  # without a segment, a place among all too; None: computed from ready features
+    fifths_as_of: datetime | None = None  # of the population; None: not asked for, or not known by the cutoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +115,7 @@ class FreshScorer:
 
     def score_row(
         self, user_id: str, features: Mapping[str, float], *, cutoff: datetime, explained: bool = True
-    ) -> RowScore:
+    ) -> FreshScore:
         """The score of ready features, by name; those left out are missing. Raises `BadInput` for an unknown name.
 
         Who is in the population is not asked, because it cannot be told from features.
@@ -135,7 +125,7 @@ class FreshScorer:
         if unknown:
             raise BadInput(f"the model has no feature {', '.join(unknown[:5])}; see GET /v1/features for those it has.")
         row = np.array([[features.get(name, np.nan) for name in names]])
-        return RowScore(user_id, cutoff, *self._judged(row, explained=explained))
+        return FreshScore(user_id, cutoff, *self._judged(row, explained=explained))
 
     def fifths_at(self, cutoff: datetime) -> DatedFifths | None:
         """The newest fifths of a population at or before the cutoff; later ones would tell of the future."""

@@ -10,9 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from features.instants import EARLIEST
 from features.kinds import PROFILE, is_reserved
-from features.properties import as_text
 from features.user_events import UserEvents, Wanted, one_user
 from features.windows import to_columns
 from serving.refusals import RefusedError
@@ -85,13 +83,14 @@ def events_of(user: User, wanted: Wanted) -> UserEvents:
     if wanted.received:
         known = [each.received_at or each.time for each in told] + [each.valid_from for each in profiles]
         received = to_columns(known)
+    told_of = [each.properties for each in told] + [each.properties for each in profiles]
     return one_user(
         user.user_id,
         times=times,
         kinds=[each.event for each in told] + [PROFILE] * len(profiles),
         values=[_NAN if each.value is None else each.value for each in told] + [_NAN] * len(profiles),
         received=received,
-        properties=[_texts(each.properties, wanted) for each in (*told, *profiles)] if wanted.properties else (),
+        properties=[_texts(each, wanted) for each in told_of] if wanted.properties else (),
         wanted=wanted,
     )
 
@@ -102,6 +101,8 @@ def features_of(user: User) -> dict[str, float]:
 
 
 def _texts(told: Told, wanted: Wanted) -> dict[str, str]:
+    from features.properties import as_text  # noqa: PLC0415 Arrow: stored scores need not wait for it
+
     texts = {name: as_text(told[name]) for name in wanted.properties if name in told}
     return {name: text for name, text in texts.items() if text}
 
@@ -131,6 +132,8 @@ def _check_user(user: User, where: str) -> None:
 
 
 def _check_times(moments: list[datetime], where: str) -> None:
+    from features.instants import EARLIEST  # noqa: PLC0415 as above
+
     if not moments or (min(moments) >= EARLIEST and max(moments) < _LATEST):  # as the event log takes them
         return
     place = next(place for place, moment in enumerate(moments) if not EARLIEST <= moment < _LATEST)

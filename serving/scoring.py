@@ -25,17 +25,16 @@ from features.snapshots import (
     wanted_by,
 )
 from features.user_events import UserEvents
-from features.windows import Interval, days, iso
+from features.windows import Interval, iso
 from models.bundle import Bundle
-from models.definition import ChurnDefinition
 from models.reasons import Change, Language, Reason, changes, explain
 from models.tiers import Tier, TierRule, percentiles
 from serving.house_rules import NO_RULES, HouseRules
 from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts, Score
+from serving.validity import valid_until
 
 CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
-SHORTEST_VALIDITY = days(7)
 DEFAULT_TIERS = TierRule()
 _DEFINING = ("kind", "activity", "look_back", "lead_time", "horizon")  # what every definition has
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -165,21 +164,6 @@ def run_facts(
         fifths=fifths,
         language=language,
     )
-
-
-def valid_until(definition: ChurnDefinition, *, cutoff: datetime) -> datetime:
-    """Until when a score may be acted on: the start of the horizon, but seven days at least, and its end at most.
-
-    The lead time is the time there is to act. Where it is short, a week of further events is what makes a score old.
-
-    >>> from features.windows import utc
-    >>> iso(valid_until(ChurnDefinition(lead_time=days(14)), cutoff=utc("2026-06-01")))
-    '2026-06-15T00:00:00Z'
-    >>> iso(valid_until(ChurnDefinition(lead_time=days(0)), cutoff=utc("2026-06-01")))
-    '2026-06-08T00:00:00Z'
-    """
-    horizon = definition.horizon_of(cutoff)
-    return min(horizon.end, max(horizon.start, cutoff + SHORTEST_VALIDITY))
 
 
 def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON

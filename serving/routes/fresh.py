@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
@@ -14,14 +14,16 @@ from features.windows import iso
 from serving import requested
 from serving.bodies import Body, curve_body, fresh_body, json_response
 from serving.champions import Champions, Served, age_days
-from serving.fresh import FreshScore, FreshScorer, RowScore
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
 from serving.routes.users import absent, checked
 from serving.schemas.compute import ComputeOut
 from serving.schemas.scores import RiskCurveOut
-from serving.scoring import valid_until
 from serving.store import Absence
+from serving.validity import valid_until
+
+if TYPE_CHECKING:
+    from serving.fresh import FreshScore, FreshScorer  # LightGBM: who only looks scores up does not wait for it
 from serving.telling import tells
 
 MOST_BYTES_IN_THE_LOOP = 100_000  # a user of some hundred events; more would keep the other requests waiting
@@ -140,8 +142,8 @@ def _computed(request: Request, served: Served, body: bytes) -> Response:
 
 
 def _score(
-    scorer: FreshScorer, user: requested.User, place: int, *, cutoff: datetime, explained: bool
-) -> FreshScore | RowScore | Absence:
+    scorer: "FreshScorer", user: requested.User, place: int, *, cutoff: datetime, explained: bool
+) -> "FreshScore | Absence":
     if user.features is None:
         return scorer.score(requested.events_of(user, scorer.wanted), cutoff=cutoff, explained=explained)
     try:

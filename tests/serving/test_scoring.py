@@ -25,8 +25,9 @@ from serving.fresh import FreshScore, FreshScorer
 from serving.house_rules import HouseRules
 from serving.lists import COLUMNS, write_table
 from serving.schemas.model import ModelOut
-from serving.scoring import ScoredPopulation, score_population, valid_until
+from serving.scoring import ScoredPopulation, score_population
 from serving.store import Absence, ScoreStore, StoredScore
+from serving.validity import valid_until
 
 CUTOFF = utc("2026-03-01")
 DEFINITION = ChurnDefinition(look_back=days(30), horizon=days(14))
