@@ -25,7 +25,7 @@ from training.gate import Rules, Verdict, hold_gate
 from training.run import Training, train
 
 SHOP = World("shop")
-SETTINGS = TrainSettings(step_days=7, test_cutoffs=1, replicates=100, workers=2, threads=2)
+SETTINGS = TrainSettings(step_days=7, max_cutoffs=20, test_cutoffs=1, replicates=100, workers=2, threads=2)
 EARLIER = days(84)  # so long before the end of the log the old champion was trained: the gate's windows are new to it
 VISITS, BOUGHT = events("purchase", "visit"), events("purchase")
 RICH = feature_set(
