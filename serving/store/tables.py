@@ -170,3 +170,23 @@ deliveries = Table(
     Column("last_error", String(200)),
 )
 Index("ix_deliveries_due_at", deliveries.c.state, deliveries.c.due_at)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", String(40), primary_key=True),
+    Column("tenant", String(100), nullable=False),
+    Column("state", String(10), nullable=False),  # see `jobs`
+    Column("asked", Text, nullable=False),  # JSON: format, cutoff, reasons
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("users", Integer, nullable=False, server_default="0"),  # that were read so far
+    Column("scored", Integer, nullable=False, server_default="0"),
+    Column("missing", Integer, nullable=False, server_default="0"),  # without a score, each with its reason
+    Column("refused", Integer, nullable=False, server_default="0"),  # not understood
+    Column("model_version", String(200)),
+    Column("trouble", String(500)),  # why it failed
+    Column("holder", String(32)),  # the worker that has it in hand
+    Column("held_until", BigInteger, nullable=False, server_default="0"),  # after that it is taken for dead
+)
+Index("ix_jobs_state", jobs.c.state, jobs.c.created_at)
