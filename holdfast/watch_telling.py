@@ -17,6 +17,10 @@ table { border-collapse: collapse; width: 100% } th, td { text-align: left; vert
   border-bottom: 1px solid #999 }
 .alarm td:first-child { background: #000; color: #fff; font-weight: bold } .warning td:first-child { font-weight: bold }
 .ok { color: #444 } pre { white-space: pre-wrap; font-size: .8rem } figure { margin: 1.5rem 0 }
+h1 { font-size: 1.6rem; line-height: 1.25 } tr { break-inside: avoid }
+@media (max-width: 36rem) { h1 { font-size: 1.25rem } thead { display: none } tr { display: block; padding: .5rem 0;
+  border-bottom: 1px solid #999 } td { display: block; border: 0; padding: .15rem .5rem } td:first-child {
+  display: inline-block } td:empty { display: none } }
 """
 
 
@@ -54,7 +58,8 @@ def page(looked: Looked) -> str:
 <title>Holdfast watch: {found.gravity.word}</title><style>{_STYLE}</style></head><body>
 <h1>{html.escape(_headline(found))}</h1>
 {_picture(looked.seen)}
-<table><thead><tr><th>Level</th><th>Found</th><th>What to do</th></tr></thead><tbody>
+<table><thead><tr><th scope="col">Level</th><th scope="col">Found</th><th scope="col">What to do</th></tr></thead>
+<tbody>
 {rows}
 </tbody></table></body></html>"""
 
