@@ -195,7 +195,7 @@ def _confirmed(tuned: Tuned, confirming: Judge, *, settings: TrainSettings) -> T
     kept = bool(gains.mean() > error)
     told = (
         f"log loss {ours.mean():.4f} with the best of them and {theirs.mean():.4f} as asked for, on {confirming.says}, "
-        f"by which nothing was chosen; the difference is {gains.mean():+.4f}, its standard error {error:.4f}"
+        f"by which nothing was chosen (standard error of the difference: {error:.4f})"
     )
     return replace(
         tuned,
