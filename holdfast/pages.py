@@ -10,6 +10,7 @@ import click
 
 from holdfast import config
 from holdfast.cli import cli
+from serving.problem_kinds import KINDS
 
 _SETTINGS = """\
 # Settings
@@ -22,11 +23,36 @@ file starts from the file's folder. The file is `holdfast.toml` in the current f
 `HOLDFAST_CONFIG` names. Lists are separated by commas in the environment; options are repeated.
 An unknown section, key or variable is an error that names the nearest known one.
 """
+_ERRORS = """\
+# Errors of the API
+
+<!-- Written by `make docs` from serving/problem_kinds.py; a test compares them. -->
+
+Every error is a problem as in RFC 9457: `application/problem+json` with `type`, `title`, `status`, `detail`, and
+`code` and `message` besides. Branch on `code`: it never changes its meaning, and a new one comes with a line in the
+changelog. Show `message` to people; its words may change. `type` is `urn:holdfast:problem:` and the code. Which codes
+an address answers with is in `/openapi.json`, with an example of each; a test holds that there are no others.
+
+"Again" says whether the same request may be sent again as it is. Where there is a header `Retry-After`, wait so many
+seconds first. A request that changes something carries an `Idempotency-Key`, and may then always be sent again.
+
+| code | status | is | what to do | again |
+|---|---|---|---|---|
+"""
 _COMMANDS = """\
 # Commands
 
 <!-- Written by `make docs` from the commands' own help; a test compares them. -->
 """
+
+
+def errors_page() -> str:
+    """docs/errors.md."""
+    rows = (
+        f"| `{code}` | {kind.status} | {kind.title} | {kind.do} | {kind.again} |\n"
+        for code, kind in sorted(KINDS.items(), key=lambda item: (item[1].status, item[0]))
+    )
+    return _ERRORS + "".join(rows)
 
 
 def settings_page() -> str:
@@ -80,6 +106,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     (folder / "settings.md").write_text(settings_page(), "utf-8")
     (folder / "commands.md").write_text(commands_page(), "utf-8")
+    (folder / "errors.md").write_text(errors_page(), "utf-8")
     (folder / "openapi.json").write_text(openapi_document(), "utf-8")
 
 

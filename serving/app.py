@@ -16,7 +16,8 @@ from serving.door import Door
 from serving.notes import Notes
 from serving.problems import add_problem_handlers
 from serving.routes import at_risk, fresh, health, model, runs, scores
-from serving.rules import RouteMatrix
+from serving.routes.documents import add_problems
+from serving.rules import RouteMatrix, codes_of
 from serving.schemas.common import ProblemOut
 from serving.schemas.compute import ComputeIn
 from serving.settings import ServiceSettings
@@ -86,6 +87,16 @@ def create_app(settings: ServiceSettings, *, stopping: Callable[[], bool] = lamb
     return app
 
 
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request with the same key has its effect once, and gets the same answer for a day.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
+}
+
+
 def _let_pages_ask(app: FastAPI, origins: tuple[str, ...]) -> None:
     """Let pages of these origins ask from a browser: before the door, because a browser's first question has no key."""
     told = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy", "link", "etag", "idempotent-replayed")
@@ -124,5 +135,9 @@ def _openapi(app: FastAPI, matrix: RouteMatrix) -> dict[str, Any]:  # Any: OpenA
     for address in matrix.addresses:
         for method, rule in address.rules.items():
             if rule.scope is not None:
-                document["paths"][address.pattern][method.lower()]["security"] = [{"key": [rule.scope]}]
+                operation = document["paths"][address.pattern][method.lower()]
+                operation["security"] = [{"key": [rule.scope]}]
+                add_problems(operation["responses"], codes_of(method, rule), status=str)
+                if rule.changes and method == "POST":
+                    operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
     return document

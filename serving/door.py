@@ -108,11 +108,13 @@ class Door:
     async def _serve_with_body(
         self, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit, *, rule: Rule
     ) -> None:
-        more = {"rule": rule, "settings": self._settings, "method": scope["method"]}
-        body = None if rule.streams else await intake.whole(receive, headers, **more)
-        given = intake.streamed(receive, headers, **more) if body is None else intake.again(body, receive)
+        if rule.streams:
+            body, given = None, intake.streamed(receive, headers, rule=rule, settings=self._settings)
+        else:
+            body = await intake.whole(receive, headers, rule=rule, settings=self._settings)
+            given = intake.again(body, receive)
         key = headers.get(b"idempotency-key")
-        if key is None or not rule.changes:
+        if key is None or not rule.changes or scope["method"] != "POST":  # other methods may be repeated anyway
             await self._app(scope, given, visit.send)
             return
         route = f"{scope['method']} {visit.route}"

@@ -14,27 +14,30 @@ Headers = dict[bytes, bytes]
 
 
 def has_body(scope: Scope, headers: Headers) -> bool:
-    """Whether there may be a body to read."""
-    declared = b"content-length" in headers or b"transfer-encoding" in headers
-    return declared or scope["method"] not in ("GET", "HEAD")
+    """Whether there may be a body to read; raises `RefusedError` for one where none can mean anything."""
+    if scope["method"] not in ("GET", "HEAD"):
+        return True
+    if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+        raise RefusedError("bad_request", "a GET takes no body; what is asked goes into the address.")
+    return False
 
 
-async def whole(receive: Receive, headers: Headers, *, rule: Rule, settings: ServiceSettings, method: str) -> bytes:
+async def whole(receive: Receive, headers: Headers, *, rule: Rule, settings: ServiceSettings) -> bytes:
     """The whole body, unpacked; raises `RefusedError` when it is too long, too slow, broken, or of another kind."""
     most, seconds = settings.max_body_bytes, settings.body_timeout_seconds
     try:
         async with asyncio.timeout(seconds):
-            return b"".join([piece async for piece in _checked(receive, headers, rule=rule, most=most, method=method)])
+            return b"".join([piece async for piece in _checked(receive, headers, rule=rule, most=most)])
     except TimeoutError:
         raise RefusedError(
             "body_timeout", f"the body did not arrive within {seconds:g} seconds; send it in one go."
         ) from None
 
 
-def streamed(receive: Receive, headers: Headers, *, rule: Rule, settings: ServiceSettings, method: str) -> Receive:
+def streamed(receive: Receive, headers: Headers, *, rule: Rule, settings: ServiceSettings) -> Receive:
     """The body for the application to read as it arrives, under the same conditions but for its length."""
     most, seconds = settings.max_upload_bytes, settings.body_timeout_seconds
-    pieces = _checked(receive, headers, rule=rule, most=most, method=method)
+    pieces = _checked(receive, headers, rule=rule, most=most)
     ended = False
 
     async def received() -> Message:
@@ -64,9 +67,9 @@ def again(body: bytes, receive: Receive) -> Receive:
     return replayed
 
 
-async def _checked(receive: Receive, headers: Headers, *, rule: Rule, most: int, method: str) -> AsyncIterator[bytes]:
+async def _checked(receive: Receive, headers: Headers, *, rule: Rule, most: int) -> AsyncIterator[bytes]:
     """The body unpacked, piece by piece; refused as soon as it has grown too long, whatever its headers said."""
-    _check_kind(headers, rule=rule, method=method)
+    _check_kind(headers, rule=rule)
     _check_declared_length(headers, most=most)
     unpacker = unpacker_of(headers.get(b"content-encoding"))
     packed_size = size = 0
@@ -93,9 +96,9 @@ async def _arriving(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-def _check_kind(headers: Headers, *, rule: Rule, method: str) -> None:
+def _check_kind(headers: Headers, *, rule: Rule) -> None:
     empty = headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
-    if method == "GET" or empty:  # of no kind
+    if empty:  # of no kind
         return
     kind, _, parameters = headers.get(b"content-type", b"").decode("latin-1").lower().partition(";")
     charset = parameters.strip().removeprefix("charset=").strip('"') if kind.strip() == JSON else ""

@@ -2,7 +2,6 @@
 
 import logging
 import sqlite3
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -15,57 +14,14 @@ from starlette.exceptions import HTTPException
 
 from features.errors import NotReady
 from serving.metrics import meters
+from serving.problem_kinds import KINDS
 from serving.refusals import RefusedError
 from serving.store.trouble import in_brief, is_of_a_database
 
 MEDIA_TYPE = "application/problem+json"
 _ERRORS_SHOWN = 20
 _TEXT_SHOWN = 200
-_BEARER = {"www-authenticate": 'Bearer realm="holdfast"'}
-_RETRY = {"retry-after": "5"}
 _log = logging.getLogger("holdfast.service")
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of problem; clients branch on the code, which never changes its meaning."""
-
-    status: int
-    title: str
-    headers: dict[str, str]
-
-
-KINDS = {
-    "idempotency_key_invalid": Kind(400, "The Idempotency-Key is no key", {}),
-    "invalid_json": Kind(400, "The body is not JSON", {}),
-    "bad_request": Kind(400, "The request cannot be understood", {}),
-    "key_missing": Kind(401, "An API key is needed", _BEARER),
-    "key_invalid": Kind(
-        401, "The API key does not work", {"www-authenticate": 'Bearer realm="holdfast", error="invalid_token"'}
-    ),
-    "scope_missing": Kind(403, "The API key does not cover this", {}),
-    "user_unknown": Kind(404, "The user is unknown", {}),
-    "user_outside_population": Kind(404, "The user was not scored", {}),
-    "too_little_history": Kind(404, "The user is known for too short a time", {}),
-    "user_opted_out": Kind(404, "The user asked not to be scored", {}),
-    "no_risk_curve": Kind(404, "The model has no risk curve", {}),
-    "data_stale": Kind(404, "The events are too old for a score of today", {}),
-    "route_unknown": Kind(404, "There is nothing at this address", {}),
-    "method_not_allowed": Kind(405, "This address does not take this method", {}),
-    "body_timeout": Kind(408, "The body came too slowly", {"connection": "close"}),
-    "idempotency_in_progress": Kind(409, "The first of these requests is still under way", {"retry-after": "1"}),
-    "cursor_expired": Kind(410, "The list has been replaced", {}),
-    "body_too_large": Kind(413, "The body is too large", {"connection": "close"}),
-    "unsupported_media_type": Kind(415, "The body is of a kind that is not taken", {"accept-encoding": "identity"}),
-    "invalid_request": Kind(422, "The request breaks its contract", {}),
-    "idempotency_key_reused": Kind(422, "The Idempotency-Key belongs to another request", {}),
-    "rate_limited": Kind(429, "The key has made too many requests", {}),
-    "internal_error": Kind(500, "The service failed", {}),
-    "no_model": Kind(503, "There is no model to compute with", _RETRY),
-    "no_scores_yet": Kind(503, "There are no scores yet", {"retry-after": "60"}),
-    "overloaded": Kind(503, "The service has too much to do", {"retry-after": "1"}),
-    "store_unavailable": Kind(503, "The score store cannot be read", _RETRY),
-}
 _CODES_BY_STATUS = {400: "bad_request", 404: "route_unknown", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
 

@@ -61,6 +61,19 @@ RULES: dict[tuple[str, str], Rule] = {
 }
 
 
+def codes_of(method: str, rule: Rule) -> tuple[str, ...]:
+    """The codes of the problems with which the door may refuse a request under a rule, or pass on what failed."""
+    if rule.scope is None:
+        return ()
+    codes = ["bad_request", "key_missing", "key_invalid", "scope_missing", "invalid_request", "rate_limited"]
+    if method != "GET":
+        codes += ["body_timeout", "body_too_large", "unsupported_media_type"]
+        codes += ["invalid_json"] if JSON in rule.takes else []
+    if rule.changes and method == "POST":
+        codes += ["idempotency_key_invalid", "idempotency_in_progress", "idempotency_key_reused"]
+    return (*codes, "internal_error", "overloaded", "store_unavailable")
+
+
 @dataclass(frozen=True, slots=True)
 class Ruled:
     """An address of the application with the rules of its methods."""

@@ -27,7 +27,6 @@ from holdfast.cli import EXIT_CODES
 from holdfast.failures import run
 from holdfast.folder import Folder
 from serving.app import create_app
-from serving.problems import KINDS
 from serving.settings import ServiceSettings
 from tests.pages import HOUSE, Block, agrees, names, page, pages, rows, without_progress
 from training.metrics import METRICS
@@ -230,11 +229,6 @@ def _quarantine_codes() -> Iterator[str]:
 
 def test_every_time_that_is_refused_has_a_sentence() -> None:
     assert set(re.findall(r'"(bad|naive|ambiguous)"', inspect.getsource(instants))) <= events._TIME_SENTENCES.keys()
-
-
-def test_every_problem_is_listed_with_its_status() -> None:
-    listed = {row[0].strip("`"): int(row[1]) for row in rows(page("docs/api.md").section("Problems"))}
-    assert listed == {code: kind.status for code, kind in KINDS.items()}
 
 
 def test_every_route_is_listed_with_its_scope(tmp_path: Path) -> None:

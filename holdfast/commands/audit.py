@@ -34,7 +34,10 @@ Example:
     "--top", type=click.IntRange(min=1), default=100, show_default=True, metavar="NUMBER", help="So many, newest first."
 )
 @click.option(
-    "--to", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write all to .csv or .ndjson instead."
+    "--to",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write all to .csv or .ndjson instead.",
 )
 @takes("data", "store")
 def command(

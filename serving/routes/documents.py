@@ -1,14 +1,17 @@
 """What routes share in the OpenAPI document: their problems and their paths' parameter."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from starlette.convertors import Convertor, register_url_convertor
 
-from serving.problems import KINDS, MEDIA_TYPE
+from serving.problem_kinds import KINDS
+from serving.problems import MEDIA_TYPE
 from serving.schemas.common import LONGEST_USER_ID, UserId
 from serving.store import ScoreStore
 
+Responses = dict[int | str, dict[str, Any]]  # Any: OpenAPI
 _ALWAYS = ("key_missing", "key_invalid", "scope_missing", "invalid_request", "no_scores_yet", "store_unavailable")
 
 
@@ -38,16 +41,22 @@ UserIdInPath = Annotated[
 ]
 
 
-def problems(*codes: str) -> dict[int | str, dict[str, Any]]:  # Any: OpenAPI
+def problems(*codes: str) -> Responses:
     """The error responses of a route, by status, each with an example; those that every route has are added."""
-    by_status: dict[int | str, dict[str, Any]] = {}
-    for code in (*codes, *_ALWAYS):
+    by_status: Responses = {}
+    add_problems(by_status, (*codes, *_ALWAYS))
+    return by_status
+
+
+def add_problems(responses: dict[Any, dict[str, Any]], codes: Iterable[str], *, status: type = int) -> None:
+    """Add problems to responses that are documented; `status` is the type of the keys."""
+    for code in codes:
         kind = KINDS[code]
-        entry = by_status.setdefault(kind.status, {"description": kind.title, "content": {MEDIA_TYPE: _content()}})
-        entry["content"][MEDIA_TYPE]["examples"][code] = {"summary": kind.title, "value": _example(code)}
+        entry = responses.setdefault(status(kind.status), {"description": kind.title, "content": {}})
+        examples = entry["content"].setdefault(MEDIA_TYPE, _content())["examples"]
+        examples.setdefault(code, {"summary": kind.title, "value": _example(code)})
         if kind.title not in entry["description"]:
             entry["description"] += f" · {kind.title}"
-    return by_status
 
 
 def _content() -> dict[str, Any]:  # Any: OpenAPI

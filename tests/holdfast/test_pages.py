@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
-from holdfast.pages import commands_page, settings_page
+from holdfast.pages import commands_page, errors_page, settings_page
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def test_the_page_of_settings_is_in_step() -> None:
     assert (DOCS / "settings.md").read_text("utf-8") == settings_page(), "run `make docs`"
+
+
+def test_the_page_of_errors_is_in_step() -> None:
+    assert (DOCS / "errors.md").read_text("utf-8") == errors_page(), "run `make docs`"
 
 
 def test_the_page_of_commands_is_in_step() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.problems import KINDS
+from serving.problem_kinds import KINDS
 from serving.store import ScoreStore
 
 LOOKUP = "/v1/scores/lookup"

@@ -32,7 +32,7 @@ def serve_things(file: Path, patch: pytest.MonkeyPatch) -> None:
         return Response(thing, 201, {"location": "/v1/things/1", "x-odd": "kept"}, "application/json")
 
     for path in (THINGS, STREAMED):
-        router.add_api_route(path, make, methods=["POST"])
+        router.add_api_route(path, make, methods=["POST"], responses={201: {"description": "Made."}})
         rule = rules.Rule("lists:write", rate="write", changes=True, streams=path == STREAMED)
         patch.setitem(rules.RULES, ("POST", path), rule)
     patch.setattr(health, "router", router)
