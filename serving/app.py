@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
@@ -23,6 +23,10 @@ from serving.schemas.compute import ComputeIn
 from serving.settings import ServiceSettings
 from serving.store import ScoreStore
 from serving.store.overview import Overviews
+from serving.traces import Traced
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 DESCRIPTION = """\
 Churn scores for your users: how likely each one is to leave, why, and until when to believe it.
@@ -35,10 +39,12 @@ Churn scores for your users: how likely each one is to leave, why, and until whe
 """
 
 
-def create_app(settings: ServiceSettings, *, stopping: Callable[[], bool] = lambda: False) -> FastAPI:
+def create_app(
+    settings: ServiceSettings, *, stopping: Callable[[], bool] = lambda: False, traces: "TracerProvider | None" = None
+) -> FastAPI:
     """The service over the store that the settings name; the store is opened (and migrated) here.
 
-    `stopping` tells whether the service was told to stop and only finishes what is under way.
+    `stopping` tells whether the service was told to stop and only finishes what is under way. `traces` makes spans.
     """
     store = ScoreStore.open(settings.store_url)
     champions = Champions(store, settings.folders, settings.rules, settings.stale_days)
@@ -80,9 +86,11 @@ def create_app(settings: ServiceSettings, *, stopping: Callable[[], bool] = lamb
     app.router.routes[:0] = [route for router in routers for route in router.routes]
     add_problem_handlers(app)
     matrix = RouteMatrix(app.routes)  # complains of a route that has no rule
-    app.add_middleware(Door, matrix=matrix, store=store, notes=notes, settings=settings)
+    app.add_middleware(Door, matrix=matrix, store=store, notes=notes, settings=settings, stopping=stopping)
     if settings.cors_origins:
         _let_pages_ask(app, settings.cors_origins)
+    if traces is not None:
+        app.add_middleware(Traced, provider=traces)
     _document(app, matrix)
     return app
 

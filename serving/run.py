@@ -82,7 +82,9 @@ def _stopper(server: Any, stopping: Any, *, drain_seconds: float) -> Callable[..
             stop()  # Ctrl-C reaches the workers too, and who says it twice means now
             return
         stopping.value = True
-        threading.Timer(drain_seconds, stop).start()
+        timer = threading.Timer(drain_seconds, stop)
+        timer.daemon = True  # does not keep alive what was stopped by a second signal
+        timer.start()
 
     return told
 
@@ -106,8 +108,9 @@ def _load(settings: ServiceSettings, stopping: Any) -> "FastAPI":  # Any: of cty
     _end_when_told()  # once more, for where a worker is not a fork
     logging.config.dictConfig(log_settings(settings.log_format))
     from serving.app import create_app  # noqa: PLC0415 (the parent process only watches; it needs no application)
+    from serving.traces import provider_of  # noqa: PLC0415 (as above)
 
-    return create_app(settings, stopping=lambda: stopping.value)
+    return create_app(settings, stopping=lambda: stopping.value, traces=provider_of(os.environ))
 
 
 def _begin_as_worker() -> None:

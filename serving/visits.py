@@ -4,9 +4,11 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+import orjson
 from starlette.types import Message, Scope, Send
 
 from serving.encodings import PACKED_IN_THE_LOOP, SMALLEST_PACKED, Packer, may_be_packed, wanted_encoding
+from serving.logs import LogFormat
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -46,11 +48,24 @@ class Visit:
         """How long it has taken until now."""
         return time.perf_counter() - self._started
 
-    def line(self, scope: Scope) -> str:
+    def line(self, scope: Scope, *, log_format: LogFormat) -> str:
         """One line: the route's pattern instead of the path, because a path holds a user's id; never the key."""
-        milliseconds = self.seconds * 1000
+        now, milliseconds = datetime.now(UTC), self.seconds * 1000
+        if log_format == "json":
+            fields = {
+                "time": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+                "level": "INFO",
+                "event": "request",
+                "method": scope["method"],
+                "route": self.route,
+                "status": self.status,
+                "ms": round(milliseconds, 2),
+                "bytes": self._bytes,
+                "request_id": self.request_id,
+            }
+            return orjson.dumps(fields).decode() + "\n"
         return (
-            f"time={datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
+            f"time={now:%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
             f"route={self.route} status={self.status} ms={milliseconds:.2f} "
             f"bytes={self._bytes} request_id={self.request_id}\n"
         )
