@@ -21,6 +21,7 @@ from benchmarks.gate.trials import (
     SETTINGS,
     SHOP,
     Held,
+    Plant,
     Shop,
     the_same_with_another_seed,
 )
@@ -44,7 +45,9 @@ class Book:
         print(f"  {name}: {'passed' if held.passed else ', '.join(held.failed)} ({held.seconds:.0f} s)", flush=True)
 
 
-def look(book: Book, *, seed: int, faults: bool, world: World = SHOP, settings: TrainSettings = SETTINGS) -> None:
+def look(
+    book: Book, *, seed: int, faults: Sequence[Plant], world: World = SHOP, settings: TrainSettings = SETTINGS
+) -> None:
     """Everything on the log of one seed."""
     print(f"seed {seed}", flush=True)
     shop = Shop.of(world, seed=seed, settings=settings)
@@ -55,7 +58,7 @@ def look(book: Book, *, seed: int, faults: bool, world: World = SHOP, settings: 
     book.add(book.plain, "twelve weeks later", shop.held(old.bundle, new.bundle))
     if not faults:
         return
-    for plant in FAULTS:
+    for plant in faults:
         book.add(book.faults, plant.__name__, shop.held(new.bundle, plant(shop, new)))
     better = {"better": book.better}
     book.add(better, "better", shop.held(shop.trained(MONEY, seed=seed).bundle, new.bundle))
@@ -136,7 +139,7 @@ def main() -> None:
             print(back, flush=True)
     book = Book()
     for seed in range(asked.seeds):
-        look(book, seed=seed, faults=seed < asked.faults)
+        look(book, seed=seed, faults=FAULTS if seed < asked.faults else ())
         asked.to.write_text(page(book, back, seeds=seed + 1, faults=min(asked.faults, seed + 1)), "utf-8")
 
 

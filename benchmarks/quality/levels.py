@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from features.log import EventLog
 from features.user_events import FloatArray
 from features.windows import to_microseconds
-from training.evidence import Evidence
+from training.evidence import Evidence, TrainingLog
 from training.matured import Recorded, base_rate, follow_up, quality
 from training.metrics import Estimate
 from training.splits import Split
@@ -43,7 +42,7 @@ class Level:
         return f"missed: {' and '.join(missed)}" if missed else "kept"
 
 
-def level_of(log: EventLog, split: Split, evidence: Evidence) -> Level:
+def level_of(log: TrainingLog, split: Split, evidence: Evidence) -> Level:
     """The level of the tested model, and the watch's findings when the outcome was known."""
     trial, end = evidence.trial, split.closes(split.test)
     ours = trial.ours
