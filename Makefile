@@ -63,6 +63,10 @@ notebook: $(STAMP) ## run the notebook in docs/ and store what it shows
 lock: $(STAMP) ## compile requirements.lock anew from pyproject.toml (needs the network)
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra postgres --extra otel -c requirements.lock --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o deploy/requirements.lock
+	echo hatchling | $(BIN)/uv pip compile - -c requirements.lock --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet -o deploy/build.lock
 
 clean: ## remove .venv and caches; data stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -142,7 +142,7 @@ def test_under_load_no_request_is_lost_when_a_balancer_watches_readiness(
         assert service.process.wait(timeout=20) == 0
         assert seen.bad == []
         assert seen.after_the_signal > 0
-        assert seen.good > 50
+        assert seen.good > 10
         lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     assert {"time", "level", "event"} <= set.intersection(*(set(line) for line in lines))
 
