@@ -49,8 +49,14 @@ NOT_RUN = {
     ("docs/report.md", "holdfast train --report reports/november.html"): "a second training",
     ("docs/operations.md", "#!/bin/sh"): "needs folders of the reader's; each command is run elsewhere",
     ("docs/operations.md", 'sqlite3 holdfast-data/store.db ".backup backup/store.db"'): "needs the program sqlite3",
-    ("docs/operations.md", "[Service]"): "needs systemd",
-    ("docs/operations.md", "server {"): "needs nginx",
+    (
+        "docs/monitoring.md",
+        "OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 OTEL_SERVICE_NAME=churn holdfast serve",
+    ): "needs a collector",
+    (
+        "docs/deploy.md",
+        "holdfast store copy sqlite:///holdfast-data/store.db postgresql://holdfast@db.example.com/holdfast",
+    ): "needs a PostgreSQL; tests/serving/test_store_copy.py does it",
 }
 RUN, QUIET = {"console", "python", "toml"}, {"text"}
 
