@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
@@ -140,6 +141,10 @@ def _openapi(app: FastAPI, matrix: RouteMatrix) -> dict[str, Any]:  # Any: OpenA
     parts["securitySchemes"] = {
         "key": {"type": "http", "scheme": "bearer", "description": "A key of `holdfast keys create`."}
     }
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():  # names that read well in generated clients
+                document["paths"][route.path_format][method.lower()]["operationId"] = route.name
     for address in matrix.addresses:
         for method, rule in address.rules.items():
             if rule.scope is not None:
