@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from features.windows import utc
+from serving.settings import DataFolder
 from serving.store import ScoreStore
 
 ROOT = Path(__file__).parents[1]
@@ -21,7 +22,10 @@ START = """
 import sys
 from serving.run import serve
 from serving.settings import ServiceSettings
-serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), access_log=False))
+from serving.settings import DataFolder
+from pathlib import Path
+folders = {"": DataFolder(*map(Path, sys.argv[3:]))} if sys.argv[3:] else {}
+serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), access_log=False, folders=folders))
 """
 
 
@@ -35,8 +39,8 @@ class Live:
 
 
 @contextmanager
-def live(store_file: Path) -> Iterator[Live]:
-    """A service that answers from the store, until the block is left."""
+def live(store_file: Path, *, folder: DataFolder | None = None) -> Iterator[Live]:
+    """A service that answers from the store, until the block is left; it computes with what lies in the folder."""
     url = f"sqlite:///{store_file}"
     store = ScoreStore.open(url)
     token = store.create_key("everything", ["admin"], now=utc("2026-06-01")).token
@@ -44,8 +48,9 @@ def live(store_file: Path) -> Iterator[Live]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
+    data = [] if folder is None else [str(folder.champion), str(folder.events)]
     process = subprocess.Popen(
-        [sys.executable, "-c", START, url, str(port)],
+        [sys.executable, "-c", START, url, str(port), *data],
         stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
