@@ -26,6 +26,8 @@ COMMANDS = {
     "watch": "Say daily whether the model in service is still what it was.",
     "cycle": "Ingest, score, watch and, if called for, train a challenger.",
     "at-risk": "List the users most at risk, with reasons.",
+    "export": "Write a score run as CSV, Parquet or a Delta table.",
+    "webhooks": "Tell other systems of new runs, signed.",
     "keys": "Create, list and revoke API keys.",
     "audit": "Say who read what of users through the API.",
     "store": "Look at the score store, migrate it, copy it to another database.",

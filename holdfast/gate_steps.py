@@ -227,7 +227,7 @@ def _serve_again(session: Session, version: str) -> "tuple[Run | None, str]":
     """The version's newest kept run, served from now on; or why that could not be tried."""
     with open_store(session) as store:
         try:
-            return _when_free(lambda: store.show_again(version)), ""
+            return _when_free(lambda: store.show_again(version, now=session.now)), ""
         except Busy as error:
             return None, str(error)
 

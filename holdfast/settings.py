@@ -209,6 +209,16 @@ class Score:
     high: float = setting(0.10, "share of the population in the tier high, the most at risk", metavar="SHARE")
     medium: float = setting(0.20, "share of the population in the tier medium, the next after them", metavar="SHARE")
     language: str = setting("en", "language of the reasons: en or zh", metavar="LANGUAGE")
+    opted_out: str = setting(
+        "", "column of the profiles that is true for who must not be scored", example="no_profiling", metavar="COLUMN"
+    )
+    no_contact: str = setting(
+        "", "column of the profiles that is true for who must not be contacted", example="no_mail", metavar="COLUMN"
+    )
+    least_history: timedelta = setting(
+        timedelta(0), "who was first seen later than so long before the cutoff gets no score", metavar="SPAN"
+    )
+    keep_runs: int = setting(7, "runs that are kept, for the history of a user and for a rollback", metavar="NUMBER")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +252,9 @@ class Serve:
     reads_a_minute: int = setting(
         0, "requests for single answers that a key may make of one process; 0: no limit", metavar="NUMBER"
     )
-    bulk_reads_a_minute: int = setting(
-        0, "the same for lists, lookups and computations; 0: no limit", metavar="NUMBER"
-    )
+    bulk_reads_a_minute: int = setting(0, "the same for lists, lookups and computations; 0: no limit", metavar="NUMBER")
     writes_a_minute: int = setting(0, "the same for requests that change something; 0: no limit", metavar="NUMBER")
-    audit_days: int = setting(
-        90, "how long the log of who read what is kept; 0: none is written", metavar="DAYS"
-    )
+    audit_days: int = setting(90, "how long the log of who read what is kept; 0: none is written", metavar="DAYS")
     idempotency_hours: float = setting(
         24.0, "how long the answer to a request with an Idempotency-Key is kept", metavar="HOURS"
     )
@@ -258,6 +264,16 @@ class Serve:
         option="--cors-origin",
         example='["https://crm.example.com"]',
         metavar="ORIGIN",
+    )
+    stale_days: float = setting(
+        7.0, "no score of this moment from events when the newest came in longer ago", metavar="DAYS"
+    )
+    brands: tuple[str, ...] = setting(
+        (),
+        "further brands whose scores are computed on demand, with their data folders",
+        option="--brand",
+        example='["brand-b=/srv/brand-b"]',
+        metavar="NAME=FOLDER",
     )
 
 
@@ -272,6 +288,24 @@ class Store:
         example="sqlite:////srv/holdfast/store.db",
         metavar="URL",
     )
+    tenant: str = setting(
+        "", "brand whose scores and keys these are, where several share a store", example="brand-a", metavar="NAME"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """To whom new runs of scores may be told, and how (see `holdfast webhooks`)."""
+
+    allow_http: bool = setting(False, "send to addresses without TLS too", metavar="TRUTH")
+    private_hosts: tuple[str, ...] = setting(
+        (),
+        "hosts of your own to which is sent although their addresses are not of the public internet",
+        option="--private-host",
+        example='["crm.internal"]',
+        metavar="HOST",
+    )
+    timeout_seconds: float = setting(10.0, "a receiver has to answer within this time", metavar="SECONDS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,4 +336,5 @@ class Settings:
     score: Score = field(default_factory=Score)
     serve: Serve = field(default_factory=Serve)
     store: Store = field(default_factory=Store)
+    webhooks: Webhooks = field(default_factory=Webhooks)
     mlflow: Mlflow = field(default_factory=Mlflow)

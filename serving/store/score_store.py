@@ -97,13 +97,13 @@ class ScoreStore:
                 confirm=confirm,
             )
 
-    def show_again(self, model_version: str) -> Run | None:
+    def show_again(self, model_version: str, *, now: datetime) -> Run | None:
         """The newest run of a model's version, current from now on; None, and nothing changes, when none is kept.
 
         Raises `Busy` while another process writes a run.
         """
         with told_apart(self.database), self.database.write_lock():
-            run_id = writer.show_again(self.database, tenant=self.tenant, model_version=model_version)
+            run_id = writer.show_again(self.database, tenant=self.tenant, model_version=model_version, now=now)
         return None if run_id is None else self._reader.run(run_id)
 
     def current_run(self) -> Run | None:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from features.errors import BadInput
 from features.windows import to_microseconds
 from serving.store.database import Database, Row
+from serving.store.outbox import announce, make_bodies
 from serving.store.records import Absence, Change, Group, Reason, RunFacts, Score
 from serving.store.tables import current_run, outside, runs, scores
 
@@ -55,12 +56,14 @@ def write_run(
     with writer.begin() as connection:
         connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(counted))
         _point_to(connection, run_id, tenant=tenant)
+        announce(connection, "run.completed", run_id, tenant=tenant, now=now)
+    make_bodies(database, now=now)  # while the run before is there to compare with
     _remove(database, _outdated(writer, tenant=tenant, keep_runs=keep_runs))
     _forget_outside(database)
     return run_id
 
 
-def show_again(database: Database, *, tenant: str, model_version: str) -> int | None:
+def show_again(database: Database, *, tenant: str, model_version: str, now: datetime) -> int | None:
     """The id of the newest complete run of a model's version, which is the current one when this returns.
 
     None, and nothing is changed, when no run of that version is kept. The caller holds the write lock.
@@ -72,6 +75,7 @@ def show_again(database: Database, *, tenant: str, model_version: str) -> int | 
         run_id = connection.execute(newest).scalar()
         if run_id is not None:
             _point_to(connection, run_id, tenant=tenant)
+            announce(connection, "run.restored", run_id, tenant=tenant, now=now)
     return run_id
 
 

@@ -30,7 +30,7 @@ def two(store: ScoreStore, facts: RunFacts, make_score: MakeScore) -> ScoreStore
 
 
 def test_the_newest_run_of_a_version_is_served_again(two: ScoreStore) -> None:
-    shown = two.show_again("3")
+    shown = two.show_again("3", now=NOW)
     assert shown is not None
     assert (shown.run_id, shown.facts.model_version) == (1, "3")
     assert two.current_run() is not None
@@ -39,21 +39,21 @@ def test_the_newest_run_of_a_version_is_served_again(two: ScoreStore) -> None:
 
 
 def test_a_version_without_a_kept_run_changes_nothing(two: ScoreStore) -> None:
-    assert two.show_again("7") is None
+    assert two.show_again("7", now=NOW) is None
     assert two.score("ada").churn_probability == 0.2  # type: ignore[union-attr] # as above
 
 
 def test_the_next_run_takes_the_place_of_one_that_is_served_again(
     two: ScoreStore, facts: RunFacts, make_score: MakeScore
 ) -> None:
-    two.show_again("3")
+    two.show_again("3", now=NOW)
     assert two.write_run(facts, [make_score("ada", 0.4)], now=NOW) == 3
     assert two.score("ada").churn_probability == 0.4  # type: ignore[union-attr] # as above
 
 
 def test_a_run_is_not_shown_while_another_is_written(two: ScoreStore) -> None:
     with two.database.write_lock(), pytest.raises(Busy, match="another process is writing"):
-        two.show_again("3")
+        two.show_again("3", now=NOW)
 
 
 def test_a_run_that_is_not_confirmed_is_never_seen(two: ScoreStore, facts: RunFacts, make_score: MakeScore) -> None:
@@ -84,7 +84,7 @@ def test_a_running_service_follows_under_load_and_no_answer_mixes_versions(night
     store, readers = ScoreStore.open(f"sqlite:///{nights}"), Readers()
     with live(nights) as service, readers.asking(service):
         for version in ("3", "4") * 5:
-            store.show_again(version)
+            store.show_again(version, now=NOW)
             shown = time.monotonic()
             time.sleep(0.3)
             assert {said for asked, said in readers.answers if asked > shown} <= {frozenset({EXPECTED[version]})}

@@ -288,7 +288,7 @@ def test_a_tenant_sees_its_own_runs_only(store: ScoreStore, facts: RunFacts, mak
             ask()
     assert (brand.current_run(), brand.run(1), brand.runs(), brand.history("ada")) == (None, None, [], [])
     assert brand.at_risk(after=Place(1, 1.0, "")) is None
-    assert brand.show_again("3") is None
+    assert brand.show_again("3", now=NOW) is None
     brand.write_run(facts, [make_score("ada", 0.1)], now=NOW, keep_runs=1)
     assert (probability(brand, "ada"), probability(store, "ada")) == (0.1, 0.9)
     assert brand.score("bert") is Absence.UNKNOWN
