@@ -29,6 +29,7 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -m features.tally
+	$(BIN)/python -m models.tree_shap
 	@touch $@
 
 demo: $(STAMP) ## groceries of 2,469 households: ingest, train, score, serve (ARGS=--no-serve stops before)

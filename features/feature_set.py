@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from string import Formatter
 from typing import Any, Self
 
@@ -180,9 +180,16 @@ def _feature_from_json(entry: dict[str, Any]) -> Feature:  # Any: JSON
 
 def _in_number(sentence: str, value: float) -> str:
     """The English sentence with each `(s)` as it is beside the value; what stands between quotation marks is a name."""
-    specs = [spec for _, _, spec, _ in Formatter().parse(sentence) if spec]
+    if "(s)" not in sentence:
+        return sentence
+    specs = _specs(sentence)
     ending = "" if any(format(value, spec).lstrip("+-") == "1" for spec in specs) else "s"
     return _PLURAL.sub(lambda found: ending if found[0] == "(s)" else found[0], sentence)
+
+
+@lru_cache(maxsize=1024)
+def _specs(sentence: str) -> tuple[str, ...]:
+    return tuple(spec for _, _, spec, _ in Formatter().parse(sentence) if spec)
 
 
 def _pattern(sentence: str) -> str:

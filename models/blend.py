@@ -1,10 +1,12 @@
 """The sum behind a score: boosters and splines on the log-odds, then calibration; plain arrays in, plain arrays out.
 
-Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly.
+Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly;
+contributions need Numba too, and load it when they are asked for.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import lightgbm
 import numpy as np
@@ -14,6 +16,9 @@ from models.calibration import Calibrator, Identity
 from models.calibration import from_json as calibrator_from_json
 from models.calibration import to_json as calibrator_to_json
 from models.splines import Splines
+
+if TYPE_CHECKING:
+    from models.tree_shap import TreeShap
 
 Floats = NDArray[np.float64]
 _ALONE = 64  # rows up to which a second thread costs more than it gives
@@ -51,13 +56,24 @@ class Blend:
     def contributions(self, matrix: Floats, *, threads: int = 1) -> Floats:
         """What each of the k features adds to the margin, `[n, k + 1]`; the last column is the bias."""
         total = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
-        for booster in self.boosters:
-            shap = booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix, threads))
-            total += self._share * np.asarray(shap)
+        for booster, trees in zip(self.boosters, self.tree_shaps, strict=True):
+            if trees is not None:
+                shap = trees.contributions(matrix, threads=threads)
+            else:
+                shap = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix, threads)))
+            total += self._share * shap
         if self.splines is not None:
             total[:, :-1] += (1.0 - self.booster_weight) * self.splines.terms(matrix)
             total[:, -1] += (1.0 - self.booster_weight) * self.splines.bias
         return total
+
+    @cached_property
+    def tree_shaps(self) -> "tuple[TreeShap | None, ...]":
+        """What explains each booster, None where LightGBM does; made at first use, alike whichever thread is first."""
+        from models.tree_shap import TreeShap  # noqa: PLC0415 - Numba, which the trial of a bundle need not load
+
+        pairs = zip(self.booster_texts, self.boosters, strict=True)
+        return tuple(TreeShap.of(text, features=booster.num_feature()) for text, booster in pairs)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Everything but the boosters' text."""

@@ -58,6 +58,16 @@ class Decomposition:
         return total
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Strongest:
+    """The families that move each of n rows most, the strongest first."""
+
+    families: tuple[str, ...]
+    order: NDArray[np.int64]  # n x top, places in `families`
+    places: NDArray[np.int64]  # n x top, the strongest feature of each
+    sums: Floats  # n x top, of the whole family; above 0 where it counts
+
+
 # Any: X is a DataFrame, an Arrow table or an array, as `ChurnModel` takes them.
 def explain(
     model: ChurnModel,
@@ -77,18 +87,9 @@ def explain(
     contributions = model.contributions(matrix)
     margins = contributions.sum(axis=1)
     leaving = margins >= (contributions[:, -1] if middle is None else middle)
-    columns = features.own_families
-    return [
-        _reasons(
-            features,
-            columns,
-            matrix[row],
-            towards=contributions[row] * (1 if leaving[row] else -1),
-            top=top,
-            sign=1 if leaving[row] else -1,
-        )
-        for row in range(len(matrix))
-    ]
+    signs = np.where(leaving, 1.0, -1.0)
+    strongest = _strongest(features, contributions[:, :-1] * signs[:, None], top=top)
+    return _told(features, matrix, signs=signs, strongest=strongest)
 
 
 def changes(
@@ -142,23 +143,41 @@ def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:
     return Decomposition(tuple(features.families), np.column_stack(sums), contributions[:, -1])
 
 
-def _reasons(
-    features: FeatureSet,
-    columns: dict[str, tuple[int, ...]],
-    values: Floats,
-    *,
-    towards: Floats,
-    top: int,
-    sign: int,
-) -> tuple[Reason, ...]:
-    """Reasons from contributions that are turned so that positive ones count."""
-    sums = {family: float(towards[list(places)].sum()) for family, places in columns.items()}
-    strongest = sorted((family for family in sums if sums[family] > 0), key=lambda family: -sums[family])[:top]
-    reasons = []
-    for family in strongest:
-        place = max(columns[family], key=lambda column: towards[column])
-        feature = features.features[place]
-        value = float(values[place])
-        code, words = f"{family}.{feature.name}", (feature.says(value), feature.says(value, "zh"))
-        reasons.append(Reason(code, *words, sign * sums[family]))
-    return tuple(reasons)
+def _strongest(features: FeatureSet, towards: Floats, *, top: int) -> _Strongest:
+    """The families that move each row most, from contributions that are turned so that positive ones count."""
+    named = [(family, np.array(places)) for family, places in features.own_families.items() if places]
+    if not named:
+        nothing = np.zeros((len(towards), 0))
+        return _Strongest((), nothing.astype(np.int64), nothing.astype(np.int64), nothing)
+    parts = [np.take(towards, places, axis=1) for _, places in named]  # each family's numbers one beside the other
+    sums = np.column_stack([part.sum(axis=1) for part in parts])
+    largest = np.column_stack([places[part.argmax(axis=1)] for part, (_, places) in zip(parts, named, strict=True)])
+    order = np.argsort(-sums, axis=1, kind="stable")[:, :top]
+    found = (np.take_along_axis(each, order, axis=1) for each in (largest, sums))
+    return _Strongest(tuple(family for family, _ in named), order, *found)
+
+
+def _told(features: FeatureSet, matrix: Floats, *, signs: Floats, strongest: _Strongest) -> list[tuple[Reason, ...]]:
+    """Reasons in words; equal values of a feature are put into words once."""
+    values = np.take_along_axis(matrix, strongest.places, axis=1)
+    told: dict[tuple[int, float], tuple[str, str, str]] = {}
+
+    def reason(family: int, place: int, value: float, total: float, sign: float) -> Reason:
+        words = told.get((place, value))
+        if words is None:
+            feature = features.features[place]
+            code = f"{strongest.families[family]}.{feature.name}"
+            words = told[place, value] = (code, feature.says(value), feature.says(value, "zh"))
+        return Reason(*words, sign * total)
+
+    rows = zip(
+        *(each.tolist() for each in (strongest.order, strongest.places, values, strongest.sums, signs)), strict=True
+    )
+    return [
+        tuple(
+            reason(family, place, value, total, sign)
+            for family, place, value, total in zip(*of_row, strict=True)
+            if total > 0
+        )
+        for *of_row, sign in rows
+    ]
