@@ -54,6 +54,11 @@ class Folder:
         return self.own / "report.html"
 
     @property
+    def jobs(self) -> Path:
+        """Files of users who are scored in bulk over HTTP, and their scores, for a day."""
+        return self.root / "jobs"
+
+    @property
     def artifacts(self) -> Path:
         """MLflow's pictures and bundles, when it has no server of its own."""
         return self.root / "mlartifacts"

@@ -26,6 +26,7 @@ def service_settings(session: Session, *, port: int | None = None) -> "ServiceSe
         said["port"] = port
     return ServiceSettings(
         store_url=session.store_url,
+        jobs_folder=session.folder.jobs,
         folders=_folders(session, brands),
         rules=steps.house_rules(session),
         **said,

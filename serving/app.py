@@ -1,8 +1,10 @@
 """The HTTP service: `create_app(settings)` is the whole of it."""
 
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
@@ -14,9 +16,11 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from serving.champions import Champions
 from serving.door import Door
+from serving.jobs import Jobs
 from serving.notes import Notes
 from serving.problems import add_problem_handlers
 from serving.routes import at_risk, fresh, health, model, runs, scores
+from serving.routes import jobs as bulk
 from serving.routes.documents import add_problems
 from serving.rules import RouteMatrix, codes_of
 from serving.schemas.common import ProblemOut
@@ -50,14 +54,17 @@ def create_app(
     store = ScoreStore.open(settings.store_url)
     champions = Champions(store, settings.folders, settings.rules, settings.stale_days)
 
+    jobs = Jobs(store, champions, settings.jobs_folder or Path(tempfile.gettempdir()) / "holdfast-jobs")
     notes = Notes(store, audit_days=settings.audit_days)
 
     @asynccontextmanager
     async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
         champions.start()
+        jobs.start()
         notes.run()
         yield
         notes.end()
+        jobs.stop()
         champions.stop()
         store.close()
 
@@ -73,11 +80,14 @@ def create_app(
     app.state.stopping = stopping
     app.state.notes = notes
     app.state.champions = champions
+    app.state.jobs = jobs
     routers = (
         scores.score_router,
         scores.router,
         fresh.compute_router,
         fresh.router,
+        bulk.upload_router,
+        bulk.router,
         at_risk.router,
         runs.router,
         model.router,

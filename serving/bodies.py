@@ -1,5 +1,6 @@
 """Stored scores as the JSON bodies of responses: bytes, ready to send, as `schemas` documents them."""
 
+from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,19 @@ from fastapi import Response
 from features.windows import iso
 from serving.store import Absence, AtRiskPage, Lookup, Run, StoredScore
 from serving.store.records import Before, Reason
+from serving.validity import valid_until
 
 if TYPE_CHECKING:
+    from serving.champions import Served
     from serving.fresh import FreshCurve, FreshScore  # LightGBM: who only looks scores up does not wait for it
 
 Body = dict[str, Any]  # Any: JSON
 _PRIVATE = {"cache-control": "private, no-cache"}  # a score is about a person: no shared cache keeps it
 
 
-def json_response(body: Body, *, headers: dict[str, str] | None = None) -> Response:
+def json_response(body: Body, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """A response that skips the framework's second validation; the store holds only valid scores."""
-    return Response(orjson.dumps(body), 200, {**_PRIVATE, **(headers or {})}, "application/json")
+    return Response(orjson.dumps(body), status, {**_PRIVATE, **(headers or {})}, "application/json")
 
 
 def score_body(score: StoredScore, language: str | None = None) -> Body:
@@ -58,6 +61,19 @@ def fresh_body(score: "FreshScore", language: str, shared: Body) -> Body:
         "contactable": None if standing is None else standing.contactable,
         "population_as_of": None if as_of is None else iso(as_of),
         **shared,
+    }
+
+
+def computed_fields(served: "Served", cutoff: datetime) -> Body:
+    """What all scores that are computed together have in common: one model, one cutoff."""
+    definition = served.scorer.bundle.definition
+    horizon = definition.horizon_of(cutoff)
+    return {
+        "cutoff": iso(cutoff),
+        "horizon": {"start": iso(horizon.start), "end": iso(horizon.end)},
+        "definition_id": definition.id,
+        "model_version": served.version,
+        "valid_until": iso(valid_until(definition, cutoff=cutoff)),
     }
 
 

@@ -60,7 +60,7 @@ class Request(Struct, forbid_unknown_fields=True):
     reasons: Literal["en", "zh", "none"] | None = None
 
 
-_decoder = msgspec.json.Decoder(Request)
+_decoder, _user_decoder = msgspec.json.Decoder(Request), msgspec.json.Decoder(User)
 
 
 def read_request(body: bytes) -> Request:
@@ -73,6 +73,35 @@ def read_request(body: bytes) -> Request:
         raise RefusedError("invalid_json", "the body is not valid JSON; expected one JSON object in UTF-8.") from None
     _check(request)
     return request
+
+
+def read_user(body: bytes, where: str) -> User:
+    """One user alone, as a line of a file; raises `RefusedError` that says `where` it breaks its contract."""
+    try:
+        user = _user_decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise RefusedError("invalid_request", f"{error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise RefusedError("invalid_json", "not valid JSON; expected one JSON object in UTF-8") from None
+    check_user(user, where)
+    return user
+
+
+def check_user(user: User, where: str) -> None:
+    """Raise `RefusedError` for what the types alone do not tell."""
+    if (user.events is None) == (user.features is None):
+        raise RefusedError("invalid_request", f"{where}: expected either `events` or `features`.")
+    if user.features is not None and user.profiles:
+        raise RefusedError("invalid_request", f"{where}: profiles say nothing beside ready `features`.")
+    events = user.events or []
+    _check_times([event.time for event in events], f"{where}.events.{{}}.time")
+    _check_times([event.received_at for event in events if event.received_at], f"{where}: a received_at of its events")
+    _check_times([profile.valid_from for profile in user.profiles], f"{where}.profiles.{{}}.valid_from")
+    if any(is_reserved(kind) for kind in {event.event for event in events}):
+        raise RefusedError(
+            "invalid_request",
+            f"{where}.events: kinds that begin with $ are reserved; what is known of a user goes into `profiles`.",
+        )
 
 
 def events_of(user: User, wanted: Wanted) -> UserEvents:
@@ -112,23 +141,7 @@ def _check(request: Request) -> None:
     if sum(len(user.events or ()) for user in request.users) > MOST_EVENTS:
         raise RefusedError("invalid_request", f"more than {MOST_EVENTS:,} events in a request; send fewer users.")
     for place, user in enumerate(request.users):
-        _check_user(user, f"users.{place}")
-
-
-def _check_user(user: User, where: str) -> None:
-    if (user.events is None) == (user.features is None):
-        raise RefusedError("invalid_request", f"{where}: expected either `events` or `features`.")
-    if user.features is not None and user.profiles:
-        raise RefusedError("invalid_request", f"{where}: profiles say nothing beside ready `features`.")
-    events = user.events or []
-    _check_times([event.time for event in events], f"{where}.events.{{}}.time")
-    _check_times([event.received_at for event in events if event.received_at], f"{where}: a received_at of its events")
-    _check_times([profile.valid_from for profile in user.profiles], f"{where}.profiles.{{}}.valid_from")
-    if any(is_reserved(kind) for kind in {event.event for event in events}):
-        raise RefusedError(
-            "invalid_request",
-            f"{where}.events: kinds that begin with $ are reserved; what is known of a user goes into `profiles`.",
-        )
+        check_user(user, f"users.{place}")
 
 
 def _check_times(moments: list[datetime], where: str) -> None:

@@ -18,6 +18,8 @@ from starlette.routing import BaseRoute, Route
 from serving.refusals import RefusedError
 
 JSON = "application/json"
+NDJSON = "application/x-ndjson"
+PARQUET = "application/vnd.apache.parquet"
 Rate = Literal["read", "bulk", "write", "free"]
 
 
@@ -43,6 +45,13 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/v1/users/{user_id}/history"): Rule("scores:read", personal=True),
     ("GET", "/v1/users/{user_id}/risk-curve"): Rule("scores:read", personal=True),
     ("POST", "/v1/scores/compute"): Rule("scores:compute", rate="bulk", personal=True),
+    ("POST", "/v1/scores/jobs"): Rule(
+        "scores:compute", rate="write", changes=True, personal=True, takes=(NDJSON, PARQUET), streams=True
+    ),
+    ("GET", "/v1/scores/jobs"): Rule("scores:compute"),
+    ("GET", "/v1/scores/jobs/{job_id}"): Rule("scores:compute"),
+    ("GET", "/v1/scores/jobs/{job_id}/result"): Rule("scores:compute", rate="bulk", personal=True),
+    ("DELETE", "/v1/scores/jobs/{job_id}"): Rule("scores:compute", rate="write", changes=True),
     ("GET", "/v1/segments"): Rule("lists:read"),
     ("GET", "/v1/runs"): Rule("scores:read"),
     ("GET", "/v1/model"): Rule("scores:read"),

@@ -48,6 +48,7 @@ class ServiceSettings:
     idempotency_hours: float = 24.0
     cors_origins: tuple[str, ...] = ()  # pages of these may ask from a browser
     stale_days: float = 7.0  # events that came in longer ago say nothing about today
+    jobs_folder: Path | None = None  # of the files of bulk jobs, shared by all workers; None: one for temporary files
     folders: Mapping[str, DataFolder] = field(default_factory=dict)  # by tenant; without one nothing is computed
     rules: HouseRules = NO_RULES
 

@@ -10,9 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from features.errors import BadInput, NotReady
-from features.windows import iso
 from serving import requested
-from serving.bodies import Body, curve_body, fresh_body, json_response
+from serving.bodies import computed_fields, curve_body, fresh_body, json_response
 from serving.champions import Champions, Served, age_days
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
@@ -20,7 +19,6 @@ from serving.routes.users import absent, checked
 from serving.schemas.compute import ComputeOut
 from serving.schemas.scores import RiskCurveOut
 from serving.store import Absence
-from serving.validity import valid_until
 
 if TYPE_CHECKING:
     from serving.fresh import FreshScore, FreshScorer  # LightGBM: who only looks scores up does not wait for it
@@ -102,7 +100,7 @@ async def fresh_from_log(request: Request, user_id: str, language: str) -> Respo
     if isinstance(found, Absence):
         raise absent(found)
     tells(request, (user_id,), run_id=None)
-    return json_response(fresh_body(found, language, _shared(served, now)))
+    return json_response(fresh_body(found, language, computed_fields(served, now)))
 
 
 def _served(request: Request) -> Served:
@@ -129,7 +127,7 @@ def _from_log(served: Served, user_id: str, now: datetime, ask: Callable[..., T]
 def _computed(request: Request, served: Served, body: bytes) -> Response:
     asked = requested.read_request(body)
     cutoff = datetime.now(UTC) if asked.cutoff is None else asked.cutoff.astimezone(UTC)
-    shared, language = _shared(served, cutoff), asked.reasons or "en"
+    shared, language = computed_fields(served, cutoff), asked.reasons or "en"
     scores, missing = [], []
     for place, user in enumerate(asked.users):
         found = _score(served.scorer, user, place, cutoff=cutoff, explained=language != "none")
@@ -150,16 +148,3 @@ def _score(
         return scorer.score_row(user.user_id, requested.features_of(user), cutoff=cutoff, explained=explained)
     except BadInput as error:
         raise RefusedError("invalid_request", f"users.{place}.features: {error}") from None
-
-
-def _shared(served: Served, cutoff: datetime) -> Body:
-    """What all scores of a request have in common: one model, one cutoff."""
-    definition = served.scorer.bundle.definition
-    horizon = definition.horizon_of(cutoff)
-    return {
-        "cutoff": iso(cutoff),
-        "horizon": {"start": iso(horizon.start), "end": iso(horizon.end)},
-        "definition_id": definition.id,
-        "model_version": served.version,
-        "valid_until": iso(valid_until(definition, cutoff=cutoff)),
-    }

@@ -1,0 +1,176 @@
+"""Works through bulk jobs, one at a time in each worker, in a thread that requests do not wait for.
+
+A job lies in the store and its files in a folder that all workers share. Whoever takes it says every few hundred users
+how far it has come; a job whose worker died is begun anew by another one.
+"""
+
+import logging
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from features.errors import BadInput, NotReady, UserError
+from serving import requested
+from serving.bodies import computed_fields, fresh_body
+from serving.champions import Champions, Served
+from serving.job_files import NDJSON, NotUnderstood, Record, records_to, users_in
+from serving.store import Absence, ScoreStore, jobs
+from serving.store.jobs import Counts, Job
+
+if TYPE_CHECKING:
+    from serving.fresh import FreshScore
+
+EVERY_SECONDS = 1.0
+REPORT_EVERY = 200  # users
+HELD = timedelta(seconds=60)  # a worker that says nothing for so long is dead
+KEPT = timedelta(hours=24)  # what a job came to is kept, then its files are removed
+_LONGEST_TROUBLE = 500
+_log = logging.getLogger("holdfast.service")
+
+
+@dataclass
+class Jobs:
+    """The jobs of this worker: it takes those of the brands that it has a champion of."""
+
+    store: ScoreStore
+    champions: Champions
+    folder: Path
+    _holder: str = field(default_factory=lambda: secrets.token_hex(8))
+    _stopped: threading.Event = field(init=False, default_factory=threading.Event)
+    _thread: threading.Thread | None = field(init=False, default=None)
+
+    def start(self) -> None:
+        """Work from now on, in a thread of its own."""
+        self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Work no longer; a job that is under way is begun anew by another worker, or by the next start."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def sent(self, job_id: str, kind: str) -> Path:
+        """Where the file of users lies."""
+        return self.folder / job_id / f"users.{kind}"
+
+    def result(self, job_id: str, kind: str) -> Path:
+        """Where the records lie when the job is done."""
+        return self.folder / job_id / f"scores.{kind}"
+
+    def remove(self, job_id: str) -> None:
+        """Remove the files of a job."""
+        shutil.rmtree(self.folder / job_id, ignore_errors=True)
+
+    def step(self, *, now: datetime) -> bool:
+        """Do one job, if there is one that this worker can do."""
+        database, tenants = self.store.database, list(self.champions.versions())
+        job = jobs.take(database, tenants=tenants, holder=self._holder, now=now, until=now + HELD) if tenants else None
+        if job is None:
+            return False
+        try:
+            counts, trouble = self._do(job), None
+        except UserError as error:
+            counts, trouble = Counts(), str(error)[:_LONGEST_TROUBLE]
+        if counts is not None:
+            jobs.finish(database, job.job_id, counts, holder=self._holder, now=_now(), trouble=trouble)
+            _log.info("event=job_over job=%s users=%d failed=%s", job.job_id, counts.users, trouble is not None)
+        return True
+
+    def tidy(self, *, now: datetime) -> None:
+        """Forget what was over long ago, with its files."""
+        for job_id in jobs.forget(self.store.database, before=now - KEPT):
+            self.remove(job_id)
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                if self.step(now=_now()):
+                    continue
+                self.tidy(now=_now())
+            except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a database or a disk does
+                _log.error("event=job_trouble error=%s", type(error).__name__)
+            self._stopped.wait(EVERY_SECONDS)
+
+    def _do(self, job: Job) -> Counts | None:
+        """What became of the users; None when the job was cancelled, taken away, or the service stops."""
+        try:
+            served = self.champions.served(job.tenant)
+        except NotReady as error:
+            raise BadInput(str(error)) from None
+        asked, counts = job.asked, Counts()
+        target = self.result(job.job_id, asked["result"])
+        draft = target.with_suffix(".unfinished")
+        with records_to(draft, asked["result"]) as write:
+            users = users_in(self.sent(job.job_id, asked["sent"]), asked["sent"])
+            for record, counts in _records(served, users, asked):
+                write(record)
+                if counts.users % REPORT_EVERY == 0 and not self._goes_on(job, counts, served):
+                    return None
+        draft.replace(target)
+        return counts if self._goes_on(job, counts, served) else None
+
+    def _goes_on(self, job: Job, counts: Counts, served: Served) -> bool:
+        if self._stopped.is_set():
+            return False
+        until = _now() + HELD
+        return jobs.report(
+            self.store.database,
+            job.job_id,
+            counts,
+            holder=self._holder,
+            until=until,
+            model_version=served.version,
+        )
+
+
+def new_id() -> str:
+    """The id of a new job; it cannot be guessed."""
+    return f"job_{secrets.token_hex(12)}"
+
+
+def default_result(sent: str) -> str:
+    """The kind of file that is handed out where nobody asks for another: as it was sent."""
+    return sent if sent else NDJSON
+
+
+def _records(
+    served: Served, users: Iterator[requested.User | NotUnderstood], asked: dict[str, Any]
+) -> Iterator[tuple[Record, Counts]]:
+    """A record a user, all by one model and as of one cutoff, and the counts so far."""
+    cutoff, language = datetime.fromisoformat(asked["cutoff"]), asked["reasons"]
+    shared, counts = computed_fields(served, cutoff), Counts()
+    for user in users:
+        if isinstance(user, NotUnderstood):
+            counts = replace(counts, refused=counts.refused + 1)
+            yield {"user_id": None, "code": "invalid_request", "message": f"{user.where}: {user.why}"}, counts
+            continue
+        try:
+            found = _score(served, user, cutoff=cutoff, explained=language != "none")
+        except BadInput as error:
+            counts = replace(counts, refused=counts.refused + 1)
+            yield {"user_id": user.user_id, "code": "invalid_request", "message": str(error)}, counts
+            continue
+        if isinstance(found, Absence):
+            counts = replace(counts, missing=counts.missing + 1)
+            yield {"user_id": user.user_id, "code": found.value}, counts
+        else:
+            counts = replace(counts, scored=counts.scored + 1)
+            yield fresh_body(found, language, shared), counts
+
+
+def _score(served: Served, user: requested.User, *, cutoff: datetime, explained: bool) -> "FreshScore | Absence":
+    if user.features is None:
+        events = requested.events_of(user, served.scorer.wanted)
+        return served.scorer.score(events, cutoff=cutoff, explained=explained)
+    features = requested.features_of(user)
+    return served.scorer.score_row(user.user_id, features, cutoff=cutoff, explained=explained)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
