@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from math import isnan
 
 from features.feature_set import FeatureSet
 from models.card import card_of
@@ -132,8 +133,12 @@ def _succession(found: Succession) -> Iterator[Part]:
     if found.moved is not None:
         yield from _moved(found.moved)
     if found.importance:
-        rows = tuple((family, f"{before:.3f}", f"{now:.3f}") for family, before, now in found.importance)
-        yield Table("Mean log-odds by family.", ("family", f"version {found.version}", "now"), rows)
+        sizes = tuple((family, _known(before), _known(now)) for family, before, now in found.importance)
+        yield Table("Mean log-odds by family.", ("family", f"version {found.version}", "now"), sizes)
+
+
+def _known(value: float) -> str:
+    return "-" if isnan(value) else f"{value:.3f}"
 
 
 def _features_changed(found: Succession) -> Iterator[str]:
@@ -147,7 +152,7 @@ def _moved(moved: Moved) -> Iterator[Part]:
         (
             f"{moved.users:,} users as of {moved.at}, both models as deployed",
             f"mean probability {moved.mean_before:.1%} before, {moved.mean_now:.1%} now",
-            f"rank correlation {moved.correlation:.3f} [{moved.low:.3f}, {moved.high:.3f}]",
+            f"rank correlation {_known(moved.correlation)} [{_known(moved.low)}, {_known(moved.high)}]",
             f"{moved.changed:,} users are in another tier",
         )
     )

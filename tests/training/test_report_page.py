@@ -160,5 +160,6 @@ def test_refits_without_families_a_champion_and_a_search_are_told_where_there_ar
     for said in ("worse without it", "Version 7 is the champion", "120 trees", "1 added: new_feature", "high now"):
         assert said in text, said
     assert "2 users are in another tier" in text
+    assert "nan" not in text.split("Mean log-odds by family.")[1].split("The search")[0]
     assert "Settings stay as they were after 2 trials" in text
     assert {"figures/left_out.png", "figures/tuning.png", "tables/left_out.json"} <= files.keys()
