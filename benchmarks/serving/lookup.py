@@ -169,7 +169,7 @@ def serving(name: str, *, url: str) -> Iterator[tuple[int, int]]:
 
 def wait_for(port: int) -> None:
     """Return when the server answers."""
-    for _ in range(200):
+    for _ in range(900):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=1).close()
         except OSError:
