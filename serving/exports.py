@@ -1,5 +1,6 @@
 """A whole score run as a CSV file, a Parquet file or a Delta table: read and written as a stream, in order of users."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +48,6 @@ SCHEMA = pa.schema(
         ("run_id", pa.int64()),
     ]
 )
-_PART = "part-00000.parquet"
 _before = scores.alias("before")
 
 
@@ -80,10 +80,11 @@ def write_parquet(database: Database, run: Run, *, language: Language | None, to
 def write_delta(database: Database, run: Run, *, language: Language | None, target: Target) -> int:
     """As a Parquet file, in one commit of a Delta table; raises `BadInput` when something else is there."""
     target.check()
+    part = f"part-00000-{uuid.uuid4()}.parquet"  # never the name of a file that an older version of the table reads
     with target.draft() as draft:
-        users = write_parquet(database, run, language=language, to=draft / _PART)
+        users = write_parquet(database, run, language=language, to=draft / part)
         facts = {"run_id": str(run.run_id), "model_version": run.facts.model_version, "cutoff": iso(run.facts.cutoff)}
-        target.publish(draft, [Part(_PART, users)], schema=SCHEMA, facts=facts)
+        target.publish(draft, [Part(part, users)], schema=SCHEMA, facts=facts)
     return users
 
 
