@@ -24,12 +24,20 @@ REQUESTS: dict[tuple[str, str], tuple[str, Any, int]] = {
     ("GET", "/v1/users/{user_id}/risk-curve"): ("/v1/users/ada/risk-curve", None, 503),  # no model here
     ("POST", "/v1/scores/lookup"): ("/v1/scores/lookup", {"user_ids": ["ada"]}, 200),
     ("POST", "/v1/scores/compute"): ("/v1/scores/compute", {"users": []}, 503),
+    ("POST", "/v1/scores/jobs"): ("/v1/scores/jobs", {}, 503),
+    ("GET", "/v1/scores/jobs"): ("/v1/scores/jobs", None, 200),
+    ("GET", "/v1/scores/jobs/{job_id}"): ("/v1/scores/jobs/one", None, 404),
+    ("GET", "/v1/scores/jobs/{job_id}/result"): ("/v1/scores/jobs/one/result", None, 404),
+    ("DELETE", "/v1/scores/jobs/{job_id}"): ("/v1/scores/jobs/one", None, 404),
     ("GET", "/v1/users/at-risk"): ("/v1/users/at-risk", None, 200),
     ("GET", "/v1/segments"): ("/v1/segments", None, 200),
     ("GET", "/v1/runs"): ("/v1/runs", None, 200),
     ("GET", "/v1/model"): ("/v1/model", None, 200),
     ("GET", "/v1/features"): ("/v1/features", None, 200),
 }
+
+
+NOTHING_YET = {"/v1/scores/jobs"}  # a list that is empty here; what is in it is tried where it is filled
 
 
 @pytest.fixture
@@ -60,7 +68,7 @@ def test_each_address_opens_to_its_own_scope_and_each_key_to_its_own_tenant(clie
                 answer = client.using(token)(method, path, **({} if body is None else {"json": body}))
                 if scope in (RULES[method, pattern].scope, "admin"):
                     assert answer.status_code == status, (method, path, scope, answer.text)
-                    assert status != 200 or brand in answer.text, (method, path)
+                    assert status != 200 or brand in answer.text or path in NOTHING_YET, (method, path)
                     assert other not in answer.text, (method, path)
                 else:
                     assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing"), (method, path, scope)
