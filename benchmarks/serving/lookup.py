@@ -120,7 +120,8 @@ def fill(url: str, *, users: int) -> str:
         scores = (Score(f"user-{i:07d}", dice.random(), 50.0, "high", REASONS) for i in range(users))
         store.write_run(facts, scores, now=CUTOFF)
         print(f"wrote a run of {users:,} scores in {time.perf_counter() - started:.1f} s")
-    key = store.create_key("benchmark", ["scores:read"], now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    key = store.create_key(f"benchmark {now:%Y-%m-%d %H:%M:%S}", ["scores:read"], now=now)
     store.close()
     return key.token
 
