@@ -22,8 +22,11 @@ def day(number: int) -> str:
     return (BEGIN + timedelta(days=number)).isoformat()
 
 
-def write_events(folder: Path) -> None:
-    """Users who come at a pace of their own and leave; `first.csv` until the training, `later.csv` what came then."""
+def write_events(folder: Path, *, slower_from: float = LATER) -> None:
+    """Users who come at a pace of their own and leave; `first.csv` until the training, `later.csv` what came then.
+
+    From a day on everybody comes at a quarter of his pace.
+    """
     dice = random.Random(7)  # noqa: S311 no secret
     files = [(folder / name).open("w", newline="") for name in ("first.csv", "later.csv")]
     writers = [csv.writer(file) for file in files]
@@ -35,7 +38,7 @@ def write_events(folder: Path) -> None:
         while when < min(leaves, LATER):
             moment = (BEGIN + timedelta(days=when)).isoformat()
             writers[when >= FIRST].writerow([f"user{user}", moment, "visit", round(dice.uniform(1, 90), 2)])
-            when += dice.expovariate(1 / pace) + 0.01
+            when += dice.expovariate(1 / pace) * (4 if when >= slower_from else 1) + 0.01
     for file in files:
         file.close()
 
@@ -139,6 +142,32 @@ def test_a_webhook_that_is_no_address_is_refused_before_anything_is_done(shop: P
 
 def test_without_a_log_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     assert here("watch", folder=tmp_path).code == 4
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop with a champion, whose users then all come far more rarely than when it was learnt."""
+    folder = tmp_path_factory.mktemp("changed")
+    write_events(folder, slower_from=FIRST - 20)
+    assert here("ingest", "first.csv", folder=folder).code == 0
+    said = here("train", "--promote", "--cutoff", day(FIRST - 40), *SMALL, folder=folder)
+    assert "is the champion now" in said.out, said.err
+    return folder
+
+
+def test_a_cycle_that_finds_the_model_unfit_trains_a_challenger_by_itself(changed: Path) -> None:
+    options = ["--at", day(LATER), "--json", *SMALL]
+    said = here("cycle", "later.csv", *options, folder=changed)
+    found = said.document
+    assert "retrain" in levels(found["watched"]), levels(found["watched"])
+    assert found["watched"]["retrain_called_for"] is True
+    assert found["trained"]["model_version"] == "2"
+    assert found["trained"]["gate"]["champion"] == "1"
+    held = here("promote", "--history", "--json", folder=changed).document["champions"]
+    promoted = found["trained"]["promoted"]
+    assert [each["version"] for each in held] == (["1", "2"] if promoted else ["1"])
+    assert (found["scored_again"] is not None) is promoted
+    assert here("compare", "champion", "challenger", folder=changed).code in {0, 1} or promoted
 
 
 def test_a_retrained_model_becomes_champion_through_the_gate_alone(shop: Path) -> None:
