@@ -24,7 +24,10 @@ def test_the_notebook_ends_with_a_list_of_who_is_most_at_risk(ran: notebook.Note
 
 def test_what_the_notebook_is_stored_with_is_what_it_shows(ran: notebook.NotebookNode) -> None:
     """As strictly as another machine and another version of a library allow: its kinds and its first lines."""
-    for before, after in zip(notebook.stored().cells, ran.cells, strict=True):
+    stored = notebook.stored().cells
+    if not any(cell.get("outputs") for cell in stored):
+        pytest.skip("it is stored without what it shows; `make notebook` stores that")
+    for before, after in zip(stored, ran.cells, strict=True):
         shown, said = list(notebook.outputs(before)), list(notebook.outputs(after))
         assert [kind for kind, _ in shown] == [kind for kind, _ in said], before.source
         for (kind, old), (_, new) in zip(shown, said, strict=True):
