@@ -75,7 +75,7 @@ def rolled(folder: Path, world: World, *, more: tuple[str, ...] = QUICK) -> Roll
         took = time.monotonic() - began
         time.sleep(AFTER)
         ended = time.monotonic()
-    restored = str(said["change"]["version"])
+    restored = str(said["version"])
     whole = [(moment - began, versions) for moment, versions in answers.heard]
     return Rolled(
         users=len(users),
@@ -86,7 +86,7 @@ def rolled(folder: Path, world: World, *, more: tuple[str, ...] = QUICK) -> Roll
         answers_a_second=len(whole) / (BEFORE + ended - began),
         mixed=sum(len(versions) > 1 for _, versions in whole),
         failed=answers.failed,
-        versions=(str(said["change"]["before"]), restored),
+        versions=(str(said["before"]), restored),
     )
 
 
