@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from holdfast.gate_steps import Promoted
     from models.reasons import Language
     from models.registry import Registry
-    from serving.standing import HouseRules
+    from serving.house_rules import HouseRules
     from serving.store.records import Absence, RunFacts, Score
     from training.fit import TrainSettings
     from training.profit import Costs
@@ -172,7 +172,7 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
 
 def house_rules(session: Session) -> "HouseRules":
     """Who gets no score, whom nobody may contact, and what users are worth by the settings."""
-    from serving.standing import HouseRules, Worth  # noqa: PLC0415 as below
+    from serving.house_rules import HouseRules, Worth  # noqa: PLC0415 as below
 
     said, costs = session.settings.score, session.settings.costs
     return HouseRules(

@@ -3,7 +3,6 @@
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +21,7 @@ from features.windows import days, iso
 from holdfast import log_steps, remembered, steps
 from holdfast.files import replacing
 from holdfast.output import to_json
+from holdfast.scores import open_store
 from holdfast.session import Session
 from models import bundle
 from serving.store import ScoreStore
@@ -166,7 +166,7 @@ def _of_model(session: Session, champion: _Served | None, *, at: datetime) -> It
         )
         return
     workers, seed = steps.threads(session), session.settings.train.seed
-    with closing(ScoreStore.open(session.store_url)) as store:
+    with open_store(session) as store:
         yield from _of_scores(session, store, champion, at=at)
     with session.progress.stage("Looking at what became of earlier scores") as report:
         yield from _of_outcomes(session, champion, report=report)

@@ -228,7 +228,7 @@ def directions_of(settings: TrainSettings, names: Sequence[str], *, categorical:
 def check_outcomes(rows: TrainingSet) -> None:
     """Raises `BadInput` when there is nobody, or nobody of one outcome, to learn from."""
     if not len(rows):
-        raise BadInput("nobody is in the population at any training cutoff; expected a longer --look-back, or what pays or starts.")
+        raise BadInput("nobody is in the population at any training cutoff; expected a longer --look-back.")
     if not _both_outcomes(rows.labels):
         what, mend = ("churned", "longer") if rows.labels[0] else ("stayed", "shorter")
         raise BadInput(

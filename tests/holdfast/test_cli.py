@@ -46,15 +46,19 @@ def test_help_names_every_command_and_every_exit_code(holdfast: Holdfast) -> Non
     ] == []
 
 
+GROUPS = {"keys", "store", "webhooks"}  # which only hold commands
+OF_WEBHOOKS = tuple(
+    f"webhooks {name}" for name in ("add", "deliver", "deliveries", "list", "remove", "resend", "rotate", "test")
+)
 OF_FEATURES = ("features build", "features dictionary", "features diff", "features late", "features bots")
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "keys create", "keys list", "keys revoke", *OF_FEATURES])
+@pytest.mark.parametrize("name", [*COMMANDS, "keys create", "keys list", "keys revoke", *OF_FEATURES, *OF_WEBHOOKS])
 def test_every_command_has_an_example_and_json(name: str, holdfast: Holdfast) -> None:
     said = holdfast(*name.split(), "--help")
     assert said.code == 0
     assert f"Example:\n    holdfast {name}" in said.out
-    assert "--json" in said.out or name == "keys"
+    assert "--json" in said.out or name in GROUPS
 
 
 def test_a_near_miss_of_a_command_is_told_what_was_meant(holdfast: Holdfast) -> None:
