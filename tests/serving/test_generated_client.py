@@ -12,6 +12,13 @@ from tests.live import live
 
 ROOT = Path(__file__).parents[2]
 OPENAPI = ROOT / "docs" / "openapi.json"
+# Nobody reads what is generated, so nothing makes it pretty; and the generator has to be told that a file is a file.
+SETTINGS = """\
+post_hooks: []
+content_type_overrides:
+  application/x-ndjson: application/octet-stream
+  application/vnd.apache.parquet: application/octet-stream
+"""
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +26,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of the package that was generated."""
     folder = tmp_path_factory.mktemp("generated")
     settings = folder / "settings.yml"
-    settings.write_text("post_hooks: []\n")  # nobody reads it, so nothing makes it pretty
+    settings.write_text(SETTINGS)
     command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none", "--path", str(OPENAPI)]
     done = subprocess.run(
         [*command, "--output-path", str(folder / "asking_holdfast"), "--config", str(settings)],
