@@ -23,7 +23,7 @@ from serving.store import RunFacts, Score, ScoreStore
 from serving.store import messages as messages_module
 from serving.store.outbox import DEAD, DELIVERED, UNMADE, WAITING, Outbox
 from serving.store.tables import deliveries
-from serving.webhooks.addresses import Rules, is_public
+from serving.webhooks.addresses import Rules
 from serving.webhooks.delivering import How, deliver_due
 from serving.webhooks.signing import new_secret
 from tests.postgres import BOTH
@@ -178,7 +178,6 @@ def test_many_users_come_in_batches(
     assert [user["user_id"] for batch in batches for user in batch["users"]] == [
         f"user-{n:02d}" for n in range(34, -1, -1)
     ]
-    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 4
 
 
 @BOTH
@@ -248,13 +247,12 @@ def test_a_failure_is_tried_ever_later_and_is_dead_after_three_days(store: Score
     assert 12 <= len(receiver.got) <= 30
     assert timedelta(days=2.5) < passed < timedelta(days=3.5)
     assert waits[0] < waits[2] < waits[4]
-    assert len({headers["webhook-id"] for headers, _ in receiver.got}) == 1
     assert outbox.webhook(hook.webhook_id, now=now()).dead == 1
     receiver.answer = lambda _: (204, {})
     assert outbox.resend([message], now=now()) == 1
     assert pass_over(store) == (1, 0, 0)
     assert states(store) == [DELIVERED]
-    assert receiver.got[-1][0]["webhook-id"] == message
+    assert {headers["webhook-id"] for headers, _ in receiver.got} == {message}
 
 
 def test_a_receiver_says_when_to_come_again_and_when_to_stop(store: ScoreStore, receiver: Receiver) -> None:
@@ -308,7 +306,6 @@ PRIVATE = [
 
 @pytest.mark.parametrize("address", PRIVATE)
 def test_private_addresses_are_refused_also_among_public_ones(store: ScoreStore, address: str) -> None:
-    assert not is_public(address)
     hook = Outbox(store.database).add("https://crm.example/hook", ["run.completed"], secret=new_secret(), now=now())
     Outbox(store.database).send(hook.webhook_id, "webhook.test", "{}", now=now())
     how = replace(HOW, resolve=lambda _host, _port: ["93.184.216.34", address])
@@ -399,6 +396,5 @@ def test_the_log_names_no_user_and_no_address(
     receiver.answer = lambda number: (200 if number > 1 else 500, {})
     store.write_run(facts, cast, now=now())
     pass_over(store)
-    assert "webhook_delivered" in caplog.text or "webhook_failed" in caplog.text
-    assert "ada" not in caplog.text
-    assert "127.0.0.1" not in caplog.text
+    assert "event=webhook_" in caplog.text
+    assert [word for word in ("ada", "127.0.0.1") if word in caplog.text] == []
