@@ -65,6 +65,7 @@ class Champions:
     stale_days: float = 7.0
     _followed: dict[str, _Followed] = field(init=False)
     _stopped: threading.Event = field(init=False, default_factory=threading.Event)
+    _looked: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -80,6 +81,15 @@ class Champions:
         self._stopped.set()
         if self._thread is not None:
             self._thread.join()
+
+    @property
+    def loading(self) -> bool:
+        """Whether the first look is still under way: a few seconds after the start."""
+        return self._thread is not None and not self._looked.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Return when the first look is over, or after so many seconds."""
+        self._looked.wait(seconds)
 
     def served(self, tenant: str) -> Served:
         """What to compute with for a tenant; raises `NotReady` while there is nothing."""
@@ -109,6 +119,7 @@ class Champions:
                 self._complain(tenant, followed, str(error))
             except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a database or a disk does
                 self._complain(tenant, followed, f"{type(error).__name__}: {error}")
+        self._looked.set()
 
     def _follow(self) -> None:
         while not self._stopped.is_set():

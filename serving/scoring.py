@@ -307,7 +307,7 @@ def _judge(
     for start in range(0, len(matrix), CHUNK_USERS):
         rows = slice(start, start + CHUNK_USERS)
         margins[rows] = bundle.model.margin(matrix[rows])
-        probabilities[rows] = bundle.model.predict_proba(matrix[rows])[:, 1]
+        probabilities[rows] = bundle.model.blend_.probabilities(margins[rows])
         reasons.extend(explain(bundle.model, bundle.features, matrix[rows]))
         progress("scoring users", min(start + CHUNK_USERS, len(matrix)), len(matrix))
     return margins, probabilities, reasons

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from serving.fresh import FreshScore, FreshScorer  # LightGBM: who only looks scores up does not wait for it
 from serving.telling import tells
 
+LONGEST_START_SECONDS = 20.0  # a champion that takes longer to load is told as missing
 MOST_BYTES_IN_THE_LOOP = 100_000  # a user of some hundred events; more would keep the other requests waiting
 router = APIRouter(tags=["scores"])
 T = TypeVar("T")
@@ -65,7 +66,7 @@ async def compute(request: Request) -> Response:
     Nothing is kept. Needs the scope `scores:compute`.
     """
     body = await request.body()
-    served = _served(request)
+    served = await _served(request)
     if len(body) <= MOST_BYTES_IN_THE_LOOP:
         return _computed(request, served, body)
     return await asyncio.to_thread(_computed, request, served, body)
@@ -83,7 +84,7 @@ async def user_risk_curve(request: Request, user_id: UserIdInPath) -> Response:
     With a definition by inactivity it is the probability of silence from now to that day. Only where the model was
     trained with one (`[train] risk_curve`). Needs the scope `scores:read`.
     """
-    served, now = _served(request), datetime.now(UTC)
+    served, now = await _served(request), datetime.now(UTC)
     if served.scorer.bundle.hazard is None:
         raise RefusedError("no_risk_curve", "this model was trained without a risk curve ([train] risk_curve = true).")
     found = await asyncio.to_thread(_from_log, served, checked(user_id), now, served.scorer.curve)
@@ -95,7 +96,7 @@ async def user_risk_curve(request: Request, user_id: UserIdInPath) -> Response:
 
 async def fresh_from_log(request: Request, user_id: str, language: str) -> Response:
     """The user's score as of now from the event log; raises the refusal that a missing score is."""
-    served, now = _served(request), datetime.now(UTC)
+    served, now = await _served(request), datetime.now(UTC)
     found = await asyncio.to_thread(_from_log, served, user_id, now, served.scorer.score)
     if isinstance(found, Absence):
         raise absent(found)
@@ -103,8 +104,10 @@ async def fresh_from_log(request: Request, user_id: str, language: str) -> Respo
     return json_response(fresh_body(found, language, computed_fields(served, now)))
 
 
-def _served(request: Request) -> Served:
+async def _served(request: Request) -> Served:
     champions: Champions = request.app.state.champions
+    if champions.loading:
+        await asyncio.to_thread(champions.wait, LONGEST_START_SECONDS)
     try:
         return champions.served(request.state.key.tenant)
     except NotReady as error:

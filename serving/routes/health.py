@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from starlette.concurrency import run_in_threadpool
 
 from features.windows import iso
@@ -50,7 +51,8 @@ async def ready(request: Request) -> Response:
 @router.get(
     "/metrics",
     summary="Counters for Prometheus",
-    responses={200: {"content": {"text/plain": {}}, "description": "Of all workers; nothing about single users."}},
+    response_class=PlainTextResponse,
+    responses={200: {"description": "Of all workers; nothing about single users."}},
 )
 async def metrics(request: Request) -> Response:
     """Requests, problems, runs and scores in Prometheus' text format; answers while the store does not."""

@@ -165,7 +165,11 @@ class RiskPoint(Out):
 
 
 class RiskCurveOut(Out):
-    """The probability of churn within d days, for each d up to the longest that the model learnt; it never falls."""
+    """The risk up to each day that the model learnt.
+
+    With a cancel or a lapse it is the risk of being gone by then, which rises; with a definition by inactivity that of
+    silence until then, which falls.
+    """
 
     user_id: str = Field(examples=["ada"])
     cutoff: Instant = Field(description="The curve knows events before this moment only.")

@@ -81,7 +81,7 @@ class Postgres:
 
     def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
         """Add rows in the order of the table's columns; raises `BadInput` for a key that is there already."""
-        plain: psycopg.Connection[Row] = connection.connection.driver_connection  # type: ignore[assignment]
+        plain: psycopg.Connection[Row] = connection.connection.driver_connection  # type: ignore[assignment] # SQLAlchemy does not know which driver it is
         names = ", ".join(table.columns.keys())
         try:
             with plain.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
