@@ -98,9 +98,14 @@ def _groups(path: Path) -> Iterator[User | NotUnderstood]:
 
 def _by_features(table: "pa.Table") -> Iterator[User | NotUnderstood]:
     names = [name for name in table.column_names if name != "user_id"]
-    for batch in table.to_batches(max_chunksize=_ROWS_A_GROUP):
+    named = table.set_column(table.column_names.index("user_id"), "user_id", table["user_id"].cast("string"))
+    for batch in named.to_batches(max_chunksize=_ROWS_A_GROUP):
         for row in batch.to_pylist():
-            yield _checked(str(row["user_id"]), features={name: _number(row[name]) for name in names})
+            odd = next((name for name in names if not isinstance(row[name], int | float | None)), None)
+            if odd is not None:
+                yield _told_apart(row["user_id"], f"the feature {odd} is no number")
+            else:
+                yield _checked(row["user_id"], features={name: row[name] for name in names})
 
 
 def _by_events(table: "pa.Table") -> Iterator[User | NotUnderstood]:
@@ -115,23 +120,44 @@ def _by_events(table: "pa.Table") -> Iterator[User | NotUnderstood]:
         raise BadInput("the column time has no time zone; write it with one, for example UTC.")
     columns = {"user_id": table["user_id"].cast(pa.string()), "time": times, "event": table["event"].cast(pa.string())}
     if "value" in table.column_names:
-        columns["value"] = table["value"].cast(pa.float64())
+        try:
+            columns["value"] = table["value"].cast(pa.float64())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise BadInput("the column value holds no numbers.") from None
     others = [name for name in table.column_names if name not in (*_EVENT_COLUMNS, "value")]
     columns |= {name: table[name] for name in others}
-    told, user_id = list[Event](), None
+    told, user_id = list[dict[str, Any]](), None  # Any: what columns hold
     for batch in pa.table(columns).sort_by("user_id").to_batches(max_chunksize=_ROWS_A_GROUP):
         for row in batch.to_pylist():
             if row["user_id"] != user_id and told:
-                yield _checked(str(user_id), events=told)
+                yield _of_rows(user_id, told, others)
                 told = []
             user_id = row["user_id"]
-            properties = {name: row[name] for name in others if row[name] is not None}
-            told.append(Event(row["time"], row["event"] or "", row.get("value"), None, properties))
+            told.append(row)
     if told:
-        yield _checked(str(user_id), events=told)
+        yield _of_rows(user_id, told, others)
 
 
-def _checked(user_id: str, **more: Any) -> User | NotUnderstood:  # Any: the fields of a user
+# Any: as above
+def _of_rows(user_id: str | None, rows: list[dict[str, Any]], others: list[str]) -> User | NotUnderstood:
+    if any(row["time"] is None or not row["event"] for row in rows):
+        return _told_apart(user_id, "an event has no time or no kind")
+    events = [
+        Event(
+            row["time"],
+            row["event"],
+            row.get("value"),
+            None,
+            {name: row[name] for name in others if row[name] is not None},
+        )
+        for row in rows
+    ]
+    return _checked(user_id, events=events)
+
+
+def _checked(user_id: str | None, **more: Any) -> User | NotUnderstood:  # Any: the fields of a user
+    if not user_id:
+        return _told_apart(user_id, "there is no user_id")
     user = User(user_id, **more)
     try:
         check_user(user, f"user {user_id[:40]!r}")
@@ -140,8 +166,8 @@ def _checked(user_id: str, **more: Any) -> User | NotUnderstood:  # Any: the fie
     return user
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _told_apart(user_id: str | None, why: str) -> NotUnderstood:
+    return NotUnderstood("a row without a user" if not user_id else f"user {user_id[:40]!r}", why)
 
 
 @contextmanager

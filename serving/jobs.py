@@ -18,9 +18,10 @@ from features.errors import BadInput, NotReady, UserError
 from serving import requested
 from serving.bodies import computed_fields, fresh_body
 from serving.champions import Champions, Served
-from serving.job_files import NDJSON, NotUnderstood, Record, records_to, users_in
+from serving.job_files import NotUnderstood, Record, records_to, users_in
 from serving.store import Absence, ScoreStore, jobs
 from serving.store.jobs import Counts, Job
+from serving.store.trouble import is_of_a_database
 
 if TYPE_CHECKING:
     from serving.fresh import FreshScore
@@ -77,6 +78,11 @@ class Jobs:
             counts, trouble = self._do(job), None
         except UserError as error:
             counts, trouble = Counts(), str(error)[:_LONGEST_TROUBLE]
+        except Exception as error:
+            if is_of_a_database(error):  # it comes back; the job is begun anew
+                raise
+            _log.exception("event=job_fault job=%s", job.job_id)  # else it would be begun anew for ever
+            counts, trouble = Counts(), f"a fault of the service ({type(error).__name__}); its log has more"
         if counts is not None:
             jobs.finish(database, job.job_id, counts, holder=self._holder, now=_now(), trouble=trouble)
             _log.info("event=job_over job=%s users=%d failed=%s", job.job_id, counts.users, trouble is not None)
@@ -132,11 +138,6 @@ class Jobs:
 def new_id() -> str:
     """The id of a new job; it cannot be guessed."""
     return f"job_{secrets.token_hex(12)}"
-
-
-def default_result(sent: str) -> str:
-    """The kind of file that is handed out where nobody asks for another: as it was sent."""
-    return sent if sent else NDJSON
 
 
 def _records(

@@ -155,7 +155,9 @@ async def cancel(request: Request, job_id: JobId) -> Response:
 async def _save(request: Request, work: Jobs, job_id: str, kind: str) -> None:
     """The body in its file, whole or not at all."""
     target = work.sent(job_id, kind)
-    await asyncio.to_thread(target.parent.mkdir, parents=True)
+    await asyncio.to_thread(
+        target.parent.mkdir, 0o700, parents=True
+    )  # users' data: nobody else on the machine reads them
     try:
         file = await asyncio.to_thread(target.open, "wb")
         with file:

@@ -142,6 +142,10 @@ def test_ready_features_in_parquet_are_scored_by_name(client: Any) -> None:
         ({"id": ["ada"]}, "no column user_id"),
         ({"user_id": ["ada"], "time": [datetime(2026, 1, 1, tzinfo=UTC)]}, "one of them is missing"),
         ({"user_id": ["ada"], "event": ["visit"], "time": ["yesterday"]}, "holds no instants"),
+        (
+            {"user_id": ["ada"], "event": ["visit"], "time": [datetime(2026, 1, 1, tzinfo=UTC)], "value": ["much"]},
+            "value holds no numbers",
+        ),
         ({"user_id": ["ada"], "event": ["visit"], "time": [datetime(2026, 1, 1)]}, "no time zone"),  # noqa: DTZ001 - on purpose
     ],
 )
@@ -218,3 +222,33 @@ def test_what_was_over_long_ago_is_forgotten_with_its_files(shop: Shop, client: 
 def test_a_question_that_makes_no_sense_starts_nothing(client: Any, query: str) -> None:
     assert start(client, b"", query=query).json()["code"] == "invalid_request"
     assert client.get("/v1/scores/jobs").json() == {"jobs": []}
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        ({"user_id": [None], "event": ["visit"], "time": [NOW]}, "there is no user_id"),
+        ({"user_id": ["ada"], "event": pa.array([None], pa.string()), "time": [NOW]}, "no time or no kind"),
+        ({"user_id": ["ada"], "event": ["visit"], "time": pa.array([None], pa.timestamp("us", "UTC"))}, "no time"),
+        ({"user_id": ["ada"], "spend_56d": ["much"]}, "spend_56d is no number"),
+        ({"user_id": pa.array([None], pa.string()), "spend_56d": [1.0]}, "there is no user_id"),
+    ],
+)
+def test_a_row_that_lacks_something_is_refused_and_never_guessed(client: Any, table: dict[str, Any], why: str) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(table), sink)
+    job = done(client, start(client, sink.getvalue(), "parquet", "&result=ndjson"))
+    assert (job.state, job.refused, job.scored) == ("done", 1, 0)
+    assert why in client.get(job.result or "").json()["message"]
+
+
+def test_a_fault_ends_a_job_instead_of_beginning_it_anew_for_ever(
+    shop: Shop, client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fault(*_: object, **__: object) -> None:
+        raise RuntimeError("not foreseen")
+
+    monkeypatch.setattr("serving.jobs._score", fault)
+    job = done(client, start(client, ndjson(shop, shop.scored.user_ids[:1].tolist())))
+    assert (job.state, job.trouble) == ("failed", "a fault of the service (RuntimeError); its log has more")
+    assert (tmp_path / "jobs" / job.job_id).stat().st_mode & 0o077 == 0
