@@ -1,15 +1,15 @@
 """Others given the same rows, features and seconds, tested on the same rows with paired intervals.
 
-    python -m benchmarks.quality.peers --data DIR [--only NAME] [--peers NAME …]
+    python -m benchmarks.quality.peers --data DIR [--only NAME] [--peers NAME …] [--keep FOLDER]
 
 Logistic regression (the baseline of the product, and one whose penalty is chosen on the newest cutoff), LightGBM at
 its defaults and a small LightGBM learn from the rows that our model learns from. FLAML and AutoGluon get the same
 rows, both processors, and as many seconds on the clock as ours took of the processors to choose and fit (on a quiet
-machine that is up to twice the work); and an honest validation: they search on cutoffs whose horizons were over
-before the newest cutoff known, judge on that one, and are fitted anew on all rows by what they chose, for which they
-get the time that it takes. BG/NBD gets all purchases before the test cutoff; once as it is, once with a logistic
-curve learnt at the newest cutoff known. FLAML, AutoGluon and lifetimes need older libraries than ours and run in an
-environment of their own, made from `outsiders.txt`.
+machine that is up to twice the work; on a busy one as many as ours took on the clock); and an honest validation: they
+search on cutoffs whose horizons were over before the newest cutoff known, judge on that one, and are fitted anew on
+all rows by what they chose, for which they get the time that it takes. BG/NBD gets all purchases before the test
+cutoff; once as it is, once with a logistic curve learnt at the newest cutoff known. FLAML, AutoGluon and lifetimes need
+older libraries than ours and run in an environment of their own, made from `outsiders.txt`.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import pandas as pd
 from sklearn.exceptions import ConvergenceWarning
 
 from benchmarks.environment import CACHE, python_of
+from benchmarks.quality.contestants import Contestant, Kept
 from benchmarks.quality.levels import level_of
 from benchmarks.quality.protocols import PROTOCOLS, Protocol
 from benchmarks.quality.run import log_of, step_of
@@ -46,6 +47,7 @@ from training.splits import Cutoffs, Split, before
 
 SETTINGS = TrainSettings(workers=2, threads=2)
 PEERS = ("logistic regression", "the same, tuned", "LightGBM, defaults", "small GBM", "BG/NBD", "FLAML", "AutoGluon")
+AND_A_CURVE = " and a curve"
 OUTSIDE = {"FLAML": "flaml", "AutoGluon": "autogluon"}
 SMALL: dict[str, Any] = {  # Any: LightGBM's parameters; the baseline of the data's own page
     "objective": "binary", "learning_rate": 0.03, "num_leaves": 15, "min_data_in_leaf": 100, "num_threads": 2,
@@ -53,17 +55,6 @@ SMALL: dict[str, Any] = {  # Any: LightGBM's parameters; the baseline of the dat
 }  # fmt: skip
 SMALL_TREES = 200
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1)  # of the tuned regression, the inverse of the penalty
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Contestant:
-    """What somebody said of the test rows, and what it took to say it."""
-
-    name: str
-    probabilities: FloatArray
-    wall: float = float("nan")  # seconds
-    processor: float = float("nan")
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +89,11 @@ class Arena:
     dates: tuple[str, ...]  # features of the cutoff itself, which run away with a regression
     wall: float  # seconds to choose, fit and calibrate; reading and testing left out
     processor: float
+
+    @property
+    def seconds(self) -> float:
+        """What automatic searches get on the clock."""
+        return max(self.wall, self.processor)
 
     def of(self, cutoffs: Cutoffs) -> TrainingSet:
         """The rows of some cutoffs."""
@@ -192,10 +188,11 @@ def outsiders(
     """Those in an environment of their own."""
     if "BG/NBD" in wanted and arena.protocol.definition.activity == ("purchase",) and len(arena.split.test) == 1:
         yield from _bg_nbd(arena, log, python=python, folder=folder)
-    _write_rows(arena, folder)
-    for name, peer in OUTSIDE.items():
-        if name in wanted:
-            said, told = _asked(python, peer, folder, "--seconds", f"{arena.processor:.0f}")
+    automatic = {name: peer for name, peer in OUTSIDE.items() if name in wanted}
+    if automatic:
+        _write_rows(arena, folder)
+        for name, peer in automatic.items():
+            said, told = _asked(python, peer, folder, "--seconds", f"{arena.seconds:.0f}")
             best = f"{told['best']}, log loss on validation {told['validation']:.4f}"
             yield Contestant(name, said, told["wall"], told["processor"], best)
 
@@ -217,7 +214,7 @@ def _bg_nbd(arena: Arena, log: EventLog, *, python: str, folder: Path) -> Iterat
     before_test, rows, more = raw[False]
     curve = fit_calibrator(_logit(before_test), rows.labels, kind="platt")
     seconds = [told[what] + more[what] for what in ("wall", "processor")]
-    yield Contestant("BG/NBD and a curve", curve.probabilities(_logit(said)), *seconds)
+    yield Contestant(f"BG/NBD{AND_A_CURVE}", curve.probabilities(_logit(said)), *seconds)
 
 
 def _purchases(log: EventLog) -> pd.DataFrame:
@@ -268,6 +265,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the two event files")
     parser.add_argument("--only", default="", help="only protocols whose name holds this text")
     parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
+    parser.add_argument("--keep", type=Path, help="folder of what peers said of these rows, not to be asked again")
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the environment for FLAML and the others")
     asked = parser.parse_args()
     wanted = tuple(asked.peers)
@@ -280,10 +278,12 @@ def main() -> None:
             except FileNotFoundError as missing:
                 print(f"{protocol.name}: left out, {missing.filename} is not there\n")
                 continue
-            _print(protocol, log, python=python, folder=Path(folder), wanted=wanted)
+            _print(protocol, log, python=python, folder=Path(folder), wanted=wanted, keep=asked.keep)
 
 
-def _print(protocol: Protocol, log: EventLog, *, python: str, folder: Path, wanted: tuple[str, ...]) -> None:
+def _print(
+    protocol: Protocol, log: EventLog, *, python: str, folder: Path, wanted: tuple[str, ...], keep: Path | None
+) -> None:
     arena = arena_of(protocol, log)
     ours = arena.evidence.trial.ours
     print(f"{protocol.name}: {len(arena.of(arena.split.fit)):,} rows and {len(arena.rows.snapshots.names)} features to "
@@ -297,8 +297,11 @@ def _print(protocol: Protocol, log: EventLog, *, python: str, folder: Path, want
     )
     for told in level.watch:
         print(f"  the watch: {told.says()}")
-    there = insiders(arena, wanted)
-    for contestants in (there, outsiders(arena, log, python=python, folder=folder, wanted=wanted)):
+    kept = Kept.of(keep, protocol.name, arena.of((*arena.split.fit, *arena.split.test)))
+    there = [one for one in kept.there() if one.name.removesuffix(AND_A_CURVE) in wanted]
+    ask = tuple(name for name in wanted if name not in {one.name for one in there})
+    asked = outsiders(arena, log, python=python, folder=folder, wanted=ask)
+    for contestants in (iter(there), kept.keeping(insiders(arena, ask)), kept.keeping(asked)):
         for one in _going_on(beside(arena, contestants)):
             print(f"  {one.name:<22}log loss {one.log_loss.value:.4f}  AUC {one.auc.value:.4f}  "
                   f"{one.wall:4.0f} s, {one.processor:4.0f} CPU s  ours ÷ theirs {one.ratio.says(digits=4)}, "

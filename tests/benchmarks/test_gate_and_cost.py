@@ -13,8 +13,9 @@ import pytest
 from benchmarks.gate.__main__ import Book, look, page
 from benchmarks.gate.rollback import Rolled, write_events
 from benchmarks.gate.trials import RICH, Shop, nothing_to_read, odds_doubled, silently_other_features
+from benchmarks.quality.contestants import Contestant, Kept
 from benchmarks.quality.levels import level_of
-from benchmarks.quality.peers import Arena, Contestant, beside, insiders
+from benchmarks.quality.peers import Arena, beside, insiders
 from benchmarks.quality.protocols import PROTOCOLS
 from benchmarks.simulate.world import DEFINITION, START, Log, World, live
 from benchmarks.training import prepare, print_bare, print_stages
@@ -85,6 +86,18 @@ def test_peers_are_judged_on_the_same_rows_and_draws(arena: Arena) -> None:
     assert halved.ratio.value < 1
     names = [one.name for one in beside(arena, insiders(arena), replicates=50)]
     assert names == ["logistic regression", "the same, tuned", "LightGBM, defaults", "small GBM"]
+
+
+def test_what_a_peer_said_is_kept_while_the_rows_are_the_same(arena: Arena, tmp_path: Path) -> None:
+    rows = arena.of((*arena.split.fit, *arena.split.test))
+    asked = list(Kept.of(tmp_path, "a log 60/30", rows).keeping(insiders(arena)))
+    there = {one.name: one for one in Kept.of(tmp_path, "a log 60/30", rows).there()}
+    assert sorted(there) == ["LightGBM, defaults", "small GBM", "the same, tuned"]  # the baseline comes with our model
+    assert all(np.array_equal(there[one.name].probabilities, one.probabilities) for one in asked[1:])
+    fewer = rows.where(np.arange(len(rows)) > 0)
+    assert not list(Kept.of(tmp_path, "a log 60/30", fewer).there())
+    assert not list(Kept.of(tmp_path, "another log", rows).there())
+    assert not list(Kept.of(None, "a log 60/30", rows).there())
 
 
 def test_the_level_is_told_with_what_the_watch_says(arena: Arena, small_shop: Shop) -> None:
