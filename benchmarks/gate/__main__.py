@@ -1,23 +1,27 @@
 """What the gate says of challengers whose worth is known, and how long a rollback takes under load.
 
-    python -m benchmarks.gate [--seeds 20] [--faults 5] [--no-rollback]
+    python -m benchmarks.gate [--seeds 20] [--faults 5] [--no-rollback] [--keep FILE]
 
 Every seed is another log. On each a plain retraining stands against the champion twice: the same training with another
 seed, and a new training against a champion that was trained twelve weeks before. On the first `--faults` of them the
-planted faults and an honest improvement go through the gate too.
+planted faults and an honest improvement go through the gate too. With `--keep` every verdict is kept in a file, and
+what is there is not asked again.
 """
 
 import argparse
+import json
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.gate.rollback import CLIENTS, SCORES_AT_ONCE, Rolled, rolled
 from benchmarks.gate.trials import (
     FAULTS,
     MONEY,
+    RICH,
     SETTINGS,
     SHOP,
     Held,
@@ -26,61 +30,101 @@ from benchmarks.gate.trials import (
     the_same_with_another_seed,
 )
 from benchmarks.simulate.world import World
+from features.feature_set import FeatureSet
+from models.bundle import Bundle
 from training.fit import TrainSettings
+from training.run import Training
 
 RESULTS = Path(__file__).parent.parent / "results" / "gate.md"
+PLAIN, FAULTY, BETTER = "plain", "faulty", "better"  # the questions
 
 
 @dataclass(slots=True)
 class Book:
-    """What was said, by question."""
+    """What was said: by seed, question and challenger; in a file too, if there is one."""
 
-    plain: dict[str, list[Held]] = field(default_factory=dict)
-    faults: dict[str, list[Held]] = field(default_factory=dict)
-    better: list[Held] = field(default_factory=list)
+    held: dict[tuple[int, str, str], Held] = field(default_factory=dict)
+    file: Path | None = None
 
-    def add(self, where: dict[str, list[Held]], name: str, held: Held) -> None:
+    @classmethod
+    def of(cls, file: Path | None) -> "Book":
+        """A book with all that an earlier run wrote down there."""
+        book = cls(file=file)
+        for line in file.read_text("utf-8").splitlines() if file and file.exists() else ():
+            told = json.loads(line)
+            book.held[told["seed"], told["question"], told["name"]] = Held.from_json(told["held"])
+        return book
+
+    def add(self, seed: int, question: str, name: str, held: Held) -> None:
         """Write down, and say."""
-        where.setdefault(name, []).append(held)
+        self.held[seed, question, name] = held
         print(f"  {name}: {'passed' if held.passed else ', '.join(held.failed)} ({held.seconds:.0f} s)", flush=True)
+        if self.file:
+            told = {"seed": seed, "question": question, "name": name, "held": asdict(held)}
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(told)}\n")
+
+    def on(self, question: str) -> dict[str, list[Held]]:
+        """All verdicts on a question, by challenger."""
+        found: dict[str, list[Held]] = {}
+        for (_, asked, name), held in self.held.items():
+            if asked == question:
+                found.setdefault(name, []).append(held)
+        return found
 
 
 def look(
     book: Book, *, seed: int, faults: Sequence[Plant], world: World = SHOP, settings: TrainSettings = SETTINGS
 ) -> None:
-    """Everything on the log of one seed."""
+    """Everything on the log of one seed that is not in the book."""
     print(f"seed {seed}", flush=True)
     shop = Shop.of(world, seed=seed, settings=settings)
-    new = shop.trained(seed=seed)
-    old = shop.trained(earlier=True, seed=seed)
-    again = the_same_with_another_seed(shop, new)
-    book.add(book.plain, "the same history, another seed", shop.held(new.bundle, again))
-    book.add(book.plain, "twelve weeks later", shop.held(old.bundle, new.bundle))
-    if not faults:
-        return
+    for question, name, hold in _trials(shop, faults):
+        if (seed, question, name) not in book.held:
+            book.add(seed, question, name, hold())
+
+
+def _trials(shop: Shop, faults: Sequence[Plant]) -> Iterator[tuple[str, str, Callable[[], Held]]]:
+    """Questions, challengers and how they go through the gate; what is trained is trained when it is first needed."""
+    new = cache(lambda: shop.trained(seed=shop.seed))
+
+    def earlier(features: FeatureSet) -> Bundle:
+        return shop.trained(features, earlier=True, seed=shop.seed).bundle
+
+    yield (
+        PLAIN,
+        "the same history, another seed",
+        lambda: shop.held(new().bundle, the_same_with_another_seed(shop, new())),
+    )
+    yield PLAIN, "twelve weeks later", lambda: shop.held(earlier(RICH), new().bundle)
     for plant in faults:
-        book.add(book.faults, plant.__name__, shop.held(new.bundle, plant(shop, new)))
-    better = {"better": book.better}
-    book.add(better, "better", shop.held(shop.trained(MONEY, seed=seed).bundle, new.bundle))
-    old_poor = shop.trained(MONEY, earlier=True, seed=seed)
-    book.add(better, "better", shop.held(old_poor.bundle, new.bundle))
+        yield FAULTY, plant.__name__, partial(_faulty, shop, new, plant)
+    if faults:
+        yield BETTER, "of the same day", lambda: shop.held(shop.trained(MONEY, seed=shop.seed).bundle, new().bundle)
+        yield BETTER, "of twelve weeks before", lambda: shop.held(earlier(MONEY), new().bundle)
+
+
+def _faulty(shop: Shop, new: Callable[[], Training], plant: Plant) -> Held:
+    return shop.held(new().bundle, plant(shop, new()))
 
 
 def page(book: Book, back: Rolled | None, *, seeds: int, faults: int) -> str:
     """The figures as a page."""
     lines = [HEAD.format(seeds=seeds, faults=faults)]
-    lines += ["## Plain retrainings", "", PLAIN, "| challenger | refused | by |", "|---|---:|---|"]
-    for name, held in book.plain.items():
+    lines += ["## Plain retrainings", "", ALL_FALSE, "| challenger | refused | by |", "|---|---:|---|"]
+    for name, held in book.on(PLAIN).items():
         refused = [one for one in held if not one.passed]
         lines.append(f"| {name} | {len(refused)} of {len(held)} | {_by(refused)} |")
     lines += ["", "## Planted regressions", "", "| planted | refused | by |", "|---|---:|---|"]
+    faulty = book.on(FAULTY)
     for plant in FAULTS:
-        held = book.faults.get(plant.__name__, [])
+        held = faulty.get(plant.__name__, [])
         refused = [one for one in held if not one.passed]
         said = f"{plant.__name__.replace('_', ' ')}: {(plant.__doc__ or '').strip()}"
         lines.append(f"| {said} | {len(refused)} of {len(held)} | {_by(refused)} |")
-    passed = sum(one.passed for one in book.better)
-    lines += ["", "## An honest improvement", "", BETTER.format(passed=passed, held=len(book.better)), ""]
+    better = [one for held in book.on(BETTER).values() for one in held]
+    passed = sum(one.passed for one in better)
+    lines += ["", "## An honest improvement", "", MORE.format(passed=passed, held=len(better)), ""]
     if back is not None:
         lines += ["## Rollback under load", "", _said(back)]
     return "\n".join(lines)
@@ -98,9 +142,9 @@ Every seed is another log of 4,000 users over a year, a *stable* world of [simul
 in the population at each window. None of these logs played a part when the margins were chosen. Models have eleven
 features and default settings; the gate has its default rules. What a training said of its own model is not asked here.
 """
-PLAIN = """Nothing is wrong with any of these challengers; every refusal is a false one.
+ALL_FALSE = """Nothing is wrong with any of these challengers; every refusal is a false one.
 """
-BETTER = """The champion knows what was spent, the challenger the visits too; twice on each log, against a champion of
+MORE = """The champion knows what was spent, the challenger the visits too; twice on each log, against a champion of
 the same day and against one of twelve weeks before. {passed} of {held} were accepted."""
 
 
@@ -130,6 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--faults", type=int, default=5, help="of the seeds, those with planted faults too")
     parser.add_argument("--no-rollback", action="store_true")
+    parser.add_argument("--keep", type=Path, help="file of all verdicts, a line of JSON each; goes on where it ended")
     parser.add_argument("--to", type=Path, default=RESULTS)
     asked = parser.parse_args()
     back = None
@@ -137,7 +182,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             back = rolled(Path(folder), SHOP)
             print(back, flush=True)
-    book = Book()
+    book = Book.of(asked.keep)
     for seed in range(asked.seeds):
         look(book, seed=seed, faults=FAULTS if seed < asked.faults else ())
         asked.to.write_text(page(book, back, seeds=seed + 1, faults=min(asked.faults, seed + 1)), "utf-8")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -53,6 +54,14 @@ class Held:
     shown: tuple[str, str]  # how champion and challenger were asked
     seconds: float
     sentences: tuple[str, ...]  # of the failed checks
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> "Held":  # Any: JSON
+        """What `asdict` gave, once it has been JSON."""
+        champion, challenger = told["shown"]
+        return cls(
+            told["passed"], tuple(told["failed"]), (champion, challenger), told["seconds"], tuple(told["sentences"])
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.gate.__main__ import Book, look, page
+from benchmarks.gate.__main__ import BETTER, FAULTY, PLAIN, Book, look, page
 from benchmarks.gate.rollback import Rolled, write_events
 from benchmarks.gate.trials import RICH, Shop, nothing_to_read, odds_doubled, silently_other_features
 from benchmarks.quality.contestants import Contestant, Kept
@@ -34,8 +34,8 @@ WITHOUT_TRAINING = (odds_doubled, silently_other_features, nothing_to_read)
 
 
 @pytest.fixture(scope="module")
-def book() -> Book:
-    found = Book()
+def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    found = Book.of(tmp_path_factory.mktemp("gate") / "verdicts.jsonl")
     look(found, seed=0, faults=WITHOUT_TRAINING, world=SMALL_SHOP, settings=QUICK)
     return found
 
@@ -54,19 +54,27 @@ def arena(small_shop: Shop) -> Arena:
 
 
 def test_planted_faults_are_refused(book: Book) -> None:
-    assert list(book.faults) == [plant.__name__ for plant in WITHOUT_TRAINING]
-    assert [held.passed for (held,) in book.faults.values()] == [False, False, False]
-    assert "fingerprint" in book.faults["silently_other_features"][0].failed
-    assert book.faults["nothing_to_read"][0].failed == ("features_available",)
+    faulty = book.on(FAULTY)
+    assert list(faulty) == [plant.__name__ for plant in WITHOUT_TRAINING]
+    assert [held.passed for (held,) in faulty.values()] == [False, False, False]
+    assert "fingerprint" in faulty["silently_other_features"][0].failed
+    assert faulty["nothing_to_read"][0].failed == ("features_available",)
 
 
 def test_plain_retrainings_and_improvements_stand_on_the_page(book: Book) -> None:
-    assert [len(held) for held in book.plain.values()] == [1, 1]
-    assert len(book.better) == 2
+    assert [len(held) for held in book.on(PLAIN).values()] == [1, 1]
+    assert [len(held) for held in book.on(BETTER).values()] == [1, 1]
     back = Rolled(800, 6.0, 4.0, 3.9, 500, 80.0, 0, 0, ("2", "1"))
     text = page(book, back, seeds=1, faults=1)
     assert "| twelve weeks later | " in text
     assert "| answers of more than one version | 0 |" in text
+
+
+def test_verdicts_that_are_kept_are_not_asked_again(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    kept = Book.of(book.file)
+    assert kept == book
+    look(kept, seed=0, faults=WITHOUT_TRAINING, world=SMALL_SHOP, settings=QUICK)
+    assert capsys.readouterr().out == "seed 0\n"
 
 
 def test_the_log_of_a_world_is_a_file_that_can_be_ingested(tmp_path: Path) -> None:
