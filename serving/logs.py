@@ -1,8 +1,11 @@
 """Lines of the log: key=value for people and grep, or a JSON object a line for machines; times in UTC."""
 
+import asyncio
 import logging
 import re
+import sys
 import time
+from contextlib import suppress
 from typing import Any, Literal
 
 import orjson
@@ -51,6 +54,24 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             fields["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(fields).decode()
+
+
+class LinesOfATurn:
+    """Writes to stderr at once what is told during one turn of the event loop: each write costs as much as a score."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Write a line with its line break, when this turn is over."""
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        self._lines.append(line)
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        with suppress(OSError):  # a full disk under the log costs the lines only
+            sys.stderr.write("".join(lines))
 
 
 def fields_of(text: str) -> dict[str, str]:

@@ -50,10 +50,11 @@ class Visit:
 
     def line(self, scope: Scope, *, log_format: LogFormat) -> str:
         """One line: the route's pattern instead of the path, because a path holds a user's id; never the key."""
-        now, milliseconds = datetime.now(UTC), self.seconds * 1000
+        now = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
+        milliseconds = self.seconds * 1000
         if log_format == "json":
             fields = {
-                "time": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+                "time": f"{now}Z",
                 "level": "INFO",
                 "event": "request",
                 "method": scope["method"],
@@ -65,7 +66,7 @@ class Visit:
             }
             return orjson.dumps(fields).decode() + "\n"
         return (
-            f"time={now:%Y-%m-%dT%H:%M:%S.%fZ} level=INFO event=request method={scope['method']} "
+            f"time={now}Z level=INFO event=request method={scope['method']} "
             f"route={self.route} status={self.status} ms={milliseconds:.2f} "
             f"bytes={self._bytes} request_id={self.request_id}\n"
         )
