@@ -74,6 +74,7 @@ def create_app(
         description=DESCRIPTION,
         lifespan=_lifespan,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it would write paths, which hold users' ids
     )
     app.state.store = store
     app.state.overviews = Overviews(store)

@@ -98,7 +98,7 @@ class Door:
         if found is None:
             await self._identify(scope, headers)
             raise self._nothing_here(scope)
-        address, rule = found
+        address, rule, in_path = found
         visit.route = address.pattern
         if rule.scope is not None:
             self._check_load()
@@ -107,13 +107,17 @@ class Door:
             require_scope(key, rule.scope)
             visit.headers += self._allowances.take(key.prefix, rule.rate, tick=time.monotonic())
             address.check_query(scope["query_string"])
+        app = self._app
+        if address.direct is not None:
+            scope.update(path_params=in_path, route=address.direct)
+            app = address.direct.handle
         if intake.has_body(scope, headers):
-            await self._serve_with_body(scope, headers, receive, visit, rule=rule)
+            await self._serve_with_body(app, scope, headers, receive, visit, rule=rule)
         else:
-            await self._app(scope, receive, visit.send)
+            await app(scope, receive, visit.send)
 
     async def _serve_with_body(
-        self, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit, *, rule: Rule
+        self, app: ASGIApp, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit, *, rule: Rule
     ) -> None:
         if rule.streams:
             body, given = None, intake.streamed(receive, headers, rule=rule, settings=self._settings)
@@ -122,7 +126,7 @@ class Door:
             given = intake.again(body, receive)
         key = headers.get(b"idempotency-key")
         if key is None or not rule.changes or scope["method"] != "POST":  # other methods may be repeated anyway
-            await self._app(scope, given, visit.send)
+            await app(scope, given, visit.send)
             return
         route = f"{scope['method']} {visit.route}"
         await self._idempotency.serve(scope, given, visit.send, header=key, route=route, body=body)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from inspect import isclass
 from re import Pattern
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote_plus
 
 from fastapi.dependencies.models import Dependant
@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.routing import BaseRoute, Route
 
+from serving.direct import DirectRoute
 from serving.refusals import RefusedError
 
 JSON = "application/json"
@@ -91,6 +92,7 @@ class Ruled:
     matches: Pattern[str]  # the router's own expression, so that both always mean the same address
     rules: dict[str, Rule]
     query: frozenset[str]  # the parameters that may follow a question mark
+    direct: DirectRoute | None = None  # where the door hands it a request itself
 
     def check_query(self, text: bytes) -> None:
         """Raise `RefusedError` for a parameter that is not known or is there twice."""
@@ -104,6 +106,14 @@ class Ruled:
         raise RefusedError("invalid_request", f"the parameters after the question mark: {odd}; {expected}.")
 
 
+class Found(NamedTuple):
+    """Where a request leads."""
+
+    address: Ruled
+    rule: Rule
+    in_path: dict[str, str]  # the parameters of the path
+
+
 class RouteMatrix:
     """The rules by method and path; raises `LookupError` for a route without one."""
 
@@ -111,13 +121,14 @@ class RouteMatrix:
         rules = RULES if rules is None else rules
         self.addresses = [_ruled(route, rules) for route in routes]
 
-    def find(self, method: str, path: str) -> tuple[Ruled, Rule] | None:
+    def find(self, method: str, path: str) -> Found | None:
         """The address and the rule of a request, as the router will find its route: the first that matches."""
         for address in self.addresses:
-            if address.matches.match(path) is not None:
+            match = address.matches.match(path)
+            if match is not None:
                 rule = address.rules.get(method)
                 if rule is not None:
-                    return address, rule
+                    return Found(address, rule, match.groupdict())
         return None
 
     def methods(self, path: str) -> list[str]:
@@ -134,7 +145,8 @@ def _ruled(route: BaseRoute, rules: dict[tuple[str, str], Rule]) -> Ruled:
             f"{', '.join(missing)} {route.path_format} has no rule: say in serving/rules.py which scope it needs"
         )
     mine = {method: rules[method, route.path_format] for method in route.methods}
-    return Ruled(route.path_format, route.path_regex, mine, _query(route))
+    direct = route if isinstance(route, DirectRoute) else None
+    return Ruled(route.path_format, route.path_regex, mine, _query(route), direct)
 
 
 def _query(route: Route) -> frozenset[str]:

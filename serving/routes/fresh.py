@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from features.errors import BadInput, NotReady
+from features.errors import BadInput, NotReady, UserError
 from serving import requested
 from serving.bodies import computed_fields, curve_body, fresh_body, json_response
 from serving.champions import Champions, Served, age_days
+from serving.direct import DirectRoute
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
 from serving.routes.users import absent, checked
@@ -27,17 +27,15 @@ from serving.telling import tells
 LONGEST_START_SECONDS = 20.0  # a champion that takes longer to load is told as missing
 MOST_BYTES_IN_THE_LOOP = 100_000  # a user of some hundred events; more would keep the other requests waiting
 router = APIRouter(tags=["scores"])
+_log = logging.getLogger("holdfast.service")
 T = TypeVar("T")
 
 
-class _RawRoute(APIRoute):
+class _RawRoute(DirectRoute):
     """Leaves the body to the endpoint: a validation model would take longer than the score."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)
-            return
         response = await self.endpoint(Request(scope, receive))
         await response(scope, receive, send)
 

@@ -12,6 +12,7 @@ from serving.asking import asked, asked_at_length
 from serving.bodies import json_response, lookup_body, score_body
 from serving.conditional import not_modified, validators
 from serving.cursors import number_cursor, number_of
+from serving.direct import DirectRoute
 from serving.refusals import RefusedError
 from serving.routes.documents import UserIdInPath, problems
 from serving.routes.fresh import fresh_from_log
@@ -29,21 +30,18 @@ router = APIRouter(tags=["scores"])
 _USUAL = ScoreQuery(reasons=None, fresh=False)
 
 
-class _DirectRoute(APIRoute):
-    """Hands the user id straight to the endpoint: the framework's way of parameters costs more than the lookup."""
+class _ScoreRoute(DirectRoute):
+    """Hands the user id straight to the endpoint."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["method"] not in (self.methods or ()):
-            await super().handle(scope, receive, send)  # says which methods are allowed
-            return
         text = scope["query_string"]
         query = _read_query(text) if text else _USUAL
         response = await self.endpoint(Request(scope), checked(scope["path_params"]["user_id"]), query)
         await response(scope, receive, send)
 
 
-score_router = APIRouter(route_class=_DirectRoute, tags=["scores"])
+score_router = APIRouter(route_class=_ScoreRoute, tags=["scores"])
 
 
 @score_router.get(
@@ -53,7 +51,7 @@ score_router = APIRouter(route_class=_DirectRoute, tags=["scores"])
     responses={
         200: {"model": ScoreOut | FreshScoreOut},
         304: {"description": "Not modified: the score that you have (If-None-Match) is still the one that is served."},
-        **problems(*ABSENT, "no_model", "data_stale"),
+        **problems(*ABSENT, "no_model", "data_stale", "events_unavailable"),
     },
 )
 async def user_score(request: Request, user_id: UserIdInPath, query: Annotated[ScoreQuery, Query()]) -> Response:

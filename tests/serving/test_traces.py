@@ -82,3 +82,14 @@ def test_the_standard_environment_says_whether_and_where_to() -> None:
 
 def _names(found: tuple[ReadableSpan, ...]) -> list[str]:
     return [span.name for span in found]
+
+
+def test_the_framework_makes_no_spans_of_its_own_because_they_hold_paths(
+    client: Any, spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr("opentelemetry.trace._TRACER_PROVIDER", provider)
+    assert client.get("/v1/users/ada/history").status_code == 200
+    assert client.get("/v1/users/ada/score").status_code == 200
+    assert not spans.get_finished_spans()
