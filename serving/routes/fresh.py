@@ -1,6 +1,7 @@
 """Scores that are computed now: from events or features in the request, or from the log. Nothing is kept."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
