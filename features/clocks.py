@@ -5,6 +5,7 @@ then on, and nothing is known too early.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -35,7 +36,7 @@ def hours_of_week(events: UserEvents, clocks: Sequence[Clock], *, as_known: bool
     received = events.received if as_known and events.received is not None else events.times
     for place, clock in enumerate(clocks):
         told = events.properties[clock.told_by] if clock.told_by else None
-        zones = [clock.timezone, *(() if told is None else map(_or(clock.timezone), told.texts))]
+        zones = (clock.timezone, *(() if told is None else map(_or(clock.timezone), told.texts)))
         _tell(
             hours[place],
             *(events.offsets, events.times, received),
@@ -55,7 +56,8 @@ def _or(usual: str) -> Callable[[str], str]:
     return zone
 
 
-def _changes(zones: Sequence[str]) -> tuple[_Integers, _Integers, _Integers]:
+@lru_cache(maxsize=256)  # users of one country name one zone
+def _changes(zones: tuple[str, ...]) -> tuple[_Integers, _Integers, _Integers]:
     """Where each zone's changes begin in the two tables (and the last ends), from when on, the offset from UTC."""
     changes = [zone_changes(name) for name in zones]
     begins = np.cumsum([0, *(len(starts) for starts, _ in changes)], dtype=np.int64)

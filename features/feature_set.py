@@ -4,11 +4,14 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from string import Formatter
 from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from features.errors import BadInput
 from features.expressions import Breadth, Expression, Latest, OfDays, Window, categories, tallies
@@ -83,6 +86,23 @@ class Feature:
         return self.categories[int(value)] if self.categories else value + 0.0  # + 0.0 turns a negative zero into zero
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouped:
+    """Columns by family as arrays: family f has `columns[starts[f]:starts[f + 1]]`, at least one."""
+
+    families: tuple[str, ...]
+    columns: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, families: Mapping[str, tuple[int, ...]]) -> Self:
+        """The families that have columns, in their order."""
+        named = {family: places for family, places in families.items() if places}
+        columns = [place for places in named.values() for place in places]
+        starts = np.cumsum([0, *map(len, named.values())], dtype=np.int64)
+        return cls(tuple(named), np.array(columns, dtype=np.int64), starts)
+
+
 @dataclass(frozen=True, repr=False)
 class FeatureSet:
     """Features in column order; printable, comparable, and fingerprinted."""
@@ -119,6 +139,16 @@ class FeatureSet:
         """The same without the features of the cutoff itself (the season), which say nothing about the user."""
         own = [feature.window_days != 0 for feature in self.features]
         return {name: tuple(place for place in places if own[place]) for name, places in self.families.items()}
+
+    @cached_property
+    def grouped(self) -> "Grouped":
+        """The columns of all families, one family behind the other."""
+        return Grouped.of(self.families)
+
+    @cached_property
+    def own_grouped(self) -> "Grouped":
+        """The same without the features of the cutoff itself."""
+        return Grouped.of(self.own_families)
 
     def __len__(self) -> int:
         return len(self.features)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -40,7 +41,7 @@ class Fifths:
         return np.where(np.isnan(values), np.nan, fifths)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DatedFifths:
     """The fifths of the population at a cutoff, kept for users who are computed alone at that cutoff or after it.
 
@@ -57,7 +58,7 @@ class DatedFifths:
         """The fifths with their date."""
         return cls(as_of, fingerprint, tuple(map(tuple, fifths.edges.tolist())))
 
-    @property
+    @cached_property
     def fifths(self) -> Fifths:
         """The same for computing."""
         return Fifths(np.array(self.edges, dtype=np.float64).reshape(-1, 4))

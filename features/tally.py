@@ -21,6 +21,7 @@ from features.windows import MICROSECONDS_PER_DAY
 Rows = NDArray[np.int64]
 Array = TypeVar("Array", bound=NDArray[Any])  # of numbers or truths
 _ROWS_AT_A_TIME = 512  # their cells stay near the processor
+_ALONE = np.zeros(1, dtype=np.int64)
 
 
 def features_of(
@@ -33,8 +34,7 @@ def features_of(
     """
     happened, asked = _happened(events, plan, as_known=as_known), _asked(plan)
     matrix = np.empty((len(rows), len(plan.program.columns)), dtype=np.float64)
-    order = np.lexsort((cutoffs, cutoffs % MICROSECONDS_PER_DAY, rows))
-    for part in _parts(order, rows[order]):
+    for part in _parts(rows, cutoffs):
         cells = np.empty((len(part), plan.program.cells), dtype=np.float64)
         moments = cutoffs[part]
         walk(cells, rows[part], moments, happened, asked)
@@ -42,8 +42,12 @@ def features_of(
     return matrix
 
 
-def _parts(order: Rows, users: Rows) -> list[Rows]:
-    """The order in parts of about equal size that keep each user's rows together."""
+def _parts(rows: Rows, cutoffs: Rows) -> list[Rows]:
+    """The order in which the kernel walks, in parts of about equal size that keep each user's rows together."""
+    if len(rows) == 1:  # a lone row has no time for more
+        return [_ALONE]
+    order = np.lexsort((cutoffs, cutoffs % MICROSECONDS_PER_DAY, rows))
+    users = rows[order]
     ends = np.append(np.flatnonzero(np.diff(users)) + 1, len(users))
     wanted = np.arange(_ROWS_AT_A_TIME, len(users), _ROWS_AT_A_TIME)
     return np.split(order, np.unique(ends[np.searchsorted(ends, wanted)]))

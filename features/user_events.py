@@ -104,7 +104,9 @@ def one_user(
 
 
 def _coded(name: str, properties: Sequence[Mapping[str, str]], *, order: IntArray) -> Property:
-    told = [each.get(name) for each in properties] or [None] * len(order)
+    if not properties:
+        return Property(np.full(len(order), -1, dtype=np.int32), ())
+    told = [each.get(name) for each in properties]
     texts = tuple(dict.fromkeys(text for text in told if text is not None))
     codes = {text: code for code, text in enumerate(texts)}
     return Property(np.array([-1 if text is None else codes[text] for text in told], dtype=np.int32)[order], texts)

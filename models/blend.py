@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.calibration import Calibrator, Identity
 from models.calibration import from_json as calibrator_from_json
 from models.calibration import to_json as calibrator_to_json
+from models.lone_row import LoneRow
 from models.splines import Splines
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _ALONE = 64  # rows up to which a second thread costs more than it gives
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judgement:
+    """What a model says of `n` rows, and why."""
+
+    margins: Floats  # n, log-odds before calibration
+    contributions: Floats  # [n, k + 1], of each feature; the last column is the bias
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,7 @@ class Blend:
 
     def margin(self, matrix: Floats, *, threads: int = 1) -> Floats:
         """Log-odds before calibration, one a row; a row alone gives the same bits as in a batch."""
-        total = np.zeros(len(matrix))
-        for booster in self.boosters:
-            raw = booster.predict(matrix, raw_score=True, num_threads=_threads(matrix, threads))
-            total += self._share * np.asarray(raw)
-        if self.splines is not None:
-            total += (1.0 - self.booster_weight) * self.splines.margin(matrix)
-        return total
+        return self._margin(matrix, self._terms(matrix), threads=threads)
 
     def probabilities(self, margins: Floats) -> Floats:
         """Calibrated probabilities of the second class, one a margin."""
@@ -55,6 +58,35 @@ class Blend:
 
     def contributions(self, matrix: Floats, *, threads: int = 1) -> Floats:
         """What each of the k features adds to the margin, `[n, k + 1]`; the last column is the bias."""
+        return self._contributions(matrix, self._terms(matrix), threads=threads)
+
+    def judge(self, matrix: Floats, *, threads: int = 1) -> Judgement:
+        """Both at once, bit for bit: the curves of the splines are looked up once."""
+        terms = self._terms(matrix)
+        return Judgement(
+            margins=self._margin(matrix, terms, threads=threads),
+            contributions=self._contributions(matrix, terms, threads=threads),
+        )
+
+    def _terms(self, matrix: Floats) -> Floats | None:
+        return None if self.splines is None else self.splines.terms(matrix)
+
+    def _margin(self, matrix: Floats, terms: Floats | None, *, threads: int) -> Floats:
+        total = np.zeros(len(matrix))
+        for raw in self._raw(matrix, threads=threads):
+            total += self._share * raw
+        if self.splines is not None and terms is not None:
+            total += (1.0 - self.booster_weight) * self.splines.margin_of(terms)
+        return total
+
+    def _raw(self, matrix: Floats, *, threads: int) -> list[Floats]:
+        """What each booster says of each row."""
+        if len(matrix) == 1:
+            return [np.array([lone.margin(matrix[0])]) for lone in self._lone_rows]
+        used = _threads(matrix, threads)
+        return [np.asarray(each.predict(matrix, raw_score=True, num_threads=used)) for each in self.boosters]
+
+    def _contributions(self, matrix: Floats, terms: Floats | None, *, threads: int) -> Floats:
         total = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
         for booster, trees in zip(self.boosters, self.tree_shaps, strict=True):
             if trees is not None:
@@ -62,8 +94,8 @@ class Blend:
             else:
                 shap = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix, threads)))
             total += self._share * shap
-        if self.splines is not None:
-            total[:, :-1] += (1.0 - self.booster_weight) * self.splines.terms(matrix)
+        if self.splines is not None and terms is not None:
+            total[:, :-1] += (1.0 - self.booster_weight) * terms
             total[:, -1] += (1.0 - self.booster_weight) * self.splines.bias
         return total
 
@@ -74,6 +106,10 @@ class Blend:
 
         pairs = zip(self.booster_texts, self.boosters, strict=True)
         return tuple(TreeShap.of(text, features=booster.num_feature()) for text, booster in pairs)
+
+    @cached_property
+    def _lone_rows(self) -> tuple[LoneRow, ...]:
+        return tuple(map(LoneRow, self.boosters))
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Everything but the boosters' text."""

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_array
 from features.errors import BadInput
 
 Matrix: TypeAlias = NDArray[np.float64]
+_ROWS_AND_COLUMNS = 2
 
 
 class ColumnError(BadInput, ValueError):
@@ -40,13 +41,9 @@ def matrix_of(table: Any, names: Sequence[str] | None) -> Matrix:  # Any: whatev
     >>> matrix_of(pd.DataFrame({"b": [2], "a": [1]}), ["a", "b"])
     array([[1., 2.]])
     """
-    if isinstance(table, pa.Table | pa.RecordBatch):
-        table = table.to_pandas()
-    if isinstance(table, pd.DataFrame):
-        table = _numbers(_in_order(table, names))
-    matrix = check_array(table, dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
+    matrix = np.ascontiguousarray(table) if _is_plain(table) else _checked(table, names)
     refuse_infinite(matrix, names)
-    return np.asarray(matrix, dtype=np.float64)
+    return matrix
 
 
 def refuse_infinite(matrix: Matrix, names: Sequence[str] | None) -> None:
@@ -58,6 +55,22 @@ def refuse_infinite(matrix: Matrix, names: Sequence[str] | None) -> None:
     raise ColumnError(
         f"feature {name} is {matrix[row, column]} (infinity) in row {row}; expected a finite one, or NaN for missing."
     )
+
+
+def _is_plain(table: Any) -> bool:  # Any: as above
+    """Whether it is numbers in rows already: a lone row has no time for more checks."""
+    return (
+        type(table) is np.ndarray and table.ndim == _ROWS_AND_COLUMNS and table.dtype == np.float64 and table.size > 0
+    )
+
+
+def _checked(table: Any, names: Sequence[str] | None) -> Matrix:  # Any: as above
+    if isinstance(table, pa.Table | pa.RecordBatch):
+        table = table.to_pandas()
+    if isinstance(table, pd.DataFrame):
+        table = _numbers(_in_order(table, names))
+    matrix = check_array(table, dtype=np.float64, order="C", ensure_all_finite=False, input_name="X")
+    return np.asarray(matrix, dtype=np.float64)
 
 
 def _text_names(frame: pd.DataFrame) -> tuple[str, ...] | None:

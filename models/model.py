@@ -13,16 +13,15 @@ from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from models.blend import Blend
+from models.blend import Blend, Judgement
 from models.calibration import choose_calibrator, fit_calibrator
-from models.columns import ColumnError, Matrix, matrix_of, names_of, refuse_infinite
+from models.columns import ColumnError, Matrix, matrix_of, names_of
 from models.ridge import Signs
 from models.splines import SplineFit, fit_splines
 
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 _PATIENCE = 50  # rounds without a better validation loss before boosting stops; a fifth of the default rounds
-_ROWS_AND_COLUMNS = 2
 _ROWS_TO_BIN = 50_000  # the borders of 255 bins are no better for more rows, and finding them is a sort a feature
 _ROWS_PER_CATEGORY = 100  # LightGBM's own default: a group of categories is split off for no fewer
 _MOST_CATEGORIES = 1000
@@ -170,6 +169,11 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         """
         matrix = self._read(X)
         return self.blend_.contributions(matrix, threads=self.n_threads)
+
+    def judge(self, X: Any) -> Judgement:  # noqa: N803
+        """Margins and contributions at once, which takes less time than one after the other; the bits are the same."""
+        matrix = self._read(X)
+        return self.blend_.judge(matrix, threads=self.n_threads)
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the boosters' text, as plain JSON."""
@@ -320,21 +324,10 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
     def _read(self, X: Any) -> Matrix:  # noqa: N803
         if not hasattr(self, "blend_") and not hasattr(self, "n_features_in_"):
             check_is_fitted(self, "blend_")
-        names = getattr(self, "feature_names_in_", None)
-        if _is_plain(X):  # a lone row has no time for more
-            matrix = np.ascontiguousarray(X)
-            refuse_infinite(matrix, names)
-        else:
-            matrix = matrix_of(X, names)
+        matrix = matrix_of(X, getattr(self, "feature_names_in_", None))
         if matrix.shape[1] != self.n_features_in_:
             raise ColumnError(
                 f"X has {matrix.shape[1]} features, but {type(self).__name__} is expecting {self.n_features_in_} "
                 "features as input."
             )
         return matrix
-
-
-def _is_plain(table: Any) -> bool:  # Any: whatever a caller hands to scikit-learn
-    return (
-        type(table) is np.ndarray and table.ndim == _ROWS_AND_COLUMNS and table.dtype == np.float64 and len(table) > 0
-    )

@@ -3,8 +3,9 @@
 A reason says what moved the number. It is not a cause.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from features.feature_set import FeatureSet
 from models.columns import matrix_of
 from models.model import ChurnModel
+
+if TYPE_CHECKING:
+    from models.strongest import Strongest
 
 Floats = NDArray[np.float64]
 Language: TypeAlias = Literal["en", "zh"]
@@ -58,16 +62,6 @@ class Decomposition:
         return total
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Strongest:
-    """The families that move each of n rows most, the strongest first."""
-
-    families: tuple[str, ...]
-    order: NDArray[np.int64]  # n x top, places in `families`
-    places: NDArray[np.int64]  # n x top, the strongest feature of each
-    sums: Floats  # n x top, of the whole family; above 0 where it counts
-
-
 # Any: X is a DataFrame, an Arrow table or an array, as `ChurnModel` takes them.
 def explain(
     model: ChurnModel,
@@ -84,12 +78,20 @@ def explain(
     bias, the mean of its training. Features of the cutoff alone (the season) are nobody's own reason and are left out.
     """
     matrix = matrix_of(X, features.names)
-    contributions = model.contributions(matrix)
+    return reasons_of(features, matrix, model.contributions(matrix), top=top, middle=middle)
+
+
+def reasons_of(
+    features: FeatureSet, matrix: Floats, contributions: Floats, *, top: int = 3, middle: float | None = None
+) -> list[tuple[Reason, ...]]:
+    """The same from contributions that are there already, those of the rows of the matrix."""
+    from models.strongest import strongest  # noqa: PLC0415 - Numba, which who only reads reasons need not load
+
     margins = contributions.sum(axis=1)
     leaving = margins >= (contributions[:, -1] if middle is None else middle)
     signs = np.where(leaving, 1.0, -1.0)
-    strongest = _strongest(features, contributions[:, :-1] * signs[:, None], top=top)
-    return _told(features, matrix, signs=signs, strongest=strongest)
+    found = strongest(features.own_grouped, contributions[:, :-1] * signs[:, None], top=top, either_way=False)
+    return _told(features, matrix, signs=signs, found=found)
 
 
 def changes(
@@ -106,34 +108,23 @@ def changes(
     Rows of `now` and `before` are the same users. Families that moved the margin by less than `least` (log-odds) are
     left out. The season is not: who is asked why a score moved in December must be told that it is December.
     """
+    from models.strongest import strongest  # noqa: PLC0415 - as above
+
     rows = [matrix_of(X, features.names) for X in (now, before)]
     moved = model.contributions(rows[0])[:, :-1] - model.contributions(rows[1])[:, :-1]
-    columns = features.families
+    found = strongest(features.grouped, moved, top=top, either_way=True)
+    words = _Words(features)
+
+    def change(family: int, place: int, total: float, value: float, was: float) -> Change:
+        code = f"{found.families[family]}.{features.features[place].name}"
+        return Change(code, *words.of(place, value), *words.of(place, was), total)
+
+    values = [np.take_along_axis(each, found.places, axis=1) for each in rows]
+    lists = (each.tolist() for each in (found.order, found.places, found.sums, *values))
     return [
-        _changes(features, columns, moved[row], values=(rows[0][row], rows[1][row]), top=top, least=least)
-        for row in range(len(moved))
+        tuple(change(*of_family) for of_family in zip(*of_row, strict=True) if abs(of_family[2]) >= least)
+        for of_row in zip(*lists, strict=True)
     ]
-
-
-def _changes(
-    features: FeatureSet,
-    columns: dict[str, tuple[int, ...]],
-    moved: Floats,
-    *,
-    values: tuple[Floats, Floats],
-    top: int,
-    least: float,
-) -> tuple[Change, ...]:
-    sums = {family: float(moved[list(places)].sum()) for family, places in columns.items()}
-    largest = sorted((family for family in sums if abs(sums[family]) >= least), key=lambda family: -abs(sums[family]))
-    found = []
-    for family in largest[:top]:
-        sign = 1.0 if sums[family] > 0 else -1.0
-        place = max(columns[family], key=lambda column: sign * moved[column])
-        feature, (now, then) = features.features[place], (float(each[place]) for each in values)
-        words = (feature.says(now), feature.says(now, "zh"), feature.says(then), feature.says(then, "zh"))
-        found.append(Change(f"{family}.{feature.name}", *words, sums[family]))
-    return tuple(found)
 
 
 def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803
@@ -143,41 +134,34 @@ def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:
     return Decomposition(tuple(features.families), np.column_stack(sums), contributions[:, -1])
 
 
-def _strongest(features: FeatureSet, towards: Floats, *, top: int) -> _Strongest:
-    """The families that move each row most, from contributions that are turned so that positive ones count."""
-    named = [(family, np.array(places)) for family, places in features.own_families.items() if places]
-    if not named:
-        nothing = np.zeros((len(towards), 0))
-        return _Strongest((), nothing.astype(np.int64), nothing.astype(np.int64), nothing)
-    parts = [np.take(towards, places, axis=1) for _, places in named]  # each family's numbers one beside the other
-    sums = np.column_stack([part.sum(axis=1) for part in parts])
-    largest = np.column_stack([places[part.argmax(axis=1)] for part, (_, places) in zip(parts, named, strict=True)])
-    order = np.argsort(-sums, axis=1, kind="stable")[:, :top]
-    found = (np.take_along_axis(each, order, axis=1) for each in (largest, sums))
-    return _Strongest(tuple(family for family, _ in named), order, *found)
+def _told(features: FeatureSet, matrix: Floats, *, signs: Floats, found: "Strongest") -> list[tuple[Reason, ...]]:
+    """Reasons in words."""
+    words = _Words(features)
 
+    def reason(family: int, place: int, value: float, total: float) -> Reason:
+        code = f"{found.families[family]}.{features.features[place].name}"
+        return Reason(code, *words.of(place, value), total)
 
-def _told(features: FeatureSet, matrix: Floats, *, signs: Floats, strongest: _Strongest) -> list[tuple[Reason, ...]]:
-    """Reasons in words; equal values of a feature are put into words once."""
-    values = np.take_along_axis(matrix, strongest.places, axis=1)
-    told: dict[tuple[int, float], tuple[str, str, str]] = {}
-
-    def reason(family: int, place: int, value: float, total: float, sign: float) -> Reason:
-        words = told.get((place, value))
-        if words is None:
-            feature = features.features[place]
-            code = f"{strongest.families[family]}.{feature.name}"
-            words = told[place, value] = (code, feature.says(value), feature.says(value, "zh"))
-        return Reason(*words, sign * total)
-
-    rows = zip(
-        *(each.tolist() for each in (strongest.order, strongest.places, values, strongest.sums, signs)), strict=True
-    )
+    values = np.take_along_axis(matrix, found.places, axis=1)
+    sums = found.sums * signs[:, None]
+    lists = (each.tolist() for each in (found.order, found.places, values, sums))
     return [
-        tuple(
-            reason(family, place, value, total, sign)
-            for family, place, value, total in zip(*of_row, strict=True)
-            if total > 0
-        )
-        for *of_row, sign in rows
+        tuple(reason(*of_family) for of_family in zip(*of_row, strict=True) if sign * of_family[3] > 0)
+        for *of_row, sign in zip(*lists, signs.tolist(), strict=True)
     ]
+
+
+class _Words:
+    """Users' own values in English and Chinese; equal values of a feature are put into words once."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._features = features.features
+        self._told: dict[tuple[int, float | None], tuple[str, str]] = {}
+
+    def of(self, place: int, value: float) -> tuple[str, str]:
+        key = (place, None if math.isnan(value) else value)  # NaN equals nothing
+        known = self._told.get(key)
+        if known is None:
+            feature = self._features[place]
+            known = self._told[key] = (feature.says(value), feature.says(value, "zh"))
+        return known

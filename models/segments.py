@@ -1,5 +1,6 @@
 """What kind of user somebody is, beside the risk: the stage of their life with the product, and their RFM segment."""
 
+import math
 from enum import StrEnum
 
 import numpy as np
@@ -40,13 +41,8 @@ def stages(*, tenure: Floats, silence: Floats, usual: Floats, newest_gap: Floats
     >>> stages(tenure=one([400.]), silence=one([9.]), usual=one([7.]), newest_gap=one([6.]), horizon=30.)
     [<Stage.COOLING: 'cooling'>]
     """
-    limit = np.where(np.isnan(usual), horizon / 2, np.maximum(usual, 1.0))
-    chosen = np.select(
-        [silence >= horizon, tenure <= NEW_DAYS, silence > limit, newest_gap >= horizon],
-        [Stage.SILENT, Stage.NEW, Stage.COOLING, Stage.RETURNED],
-        Stage.ACTIVE,
-    )
-    return [Stage(str(stage)) for stage in chosen]
+    rows = zip(tenure.tolist(), silence.tolist(), usual.tolist(), newest_gap.tolist(), strict=True)
+    return [_stage(*row, horizon) for row in rows]
 
 
 def segments(recency: Floats, frequency: Floats, money: Floats | None = None) -> list[Segment]:
@@ -66,3 +62,13 @@ def segments(recency: Floats, frequency: Floats, money: Floats | None = None) ->
         Segment.DORMANT,
     )
     return [Segment(str(segment)) for segment in chosen]
+
+
+def _stage(tenure: float, silence: float, usual: float, newest_gap: float, horizon: float) -> Stage:
+    if silence >= horizon:
+        return Stage.SILENT
+    if tenure <= NEW_DAYS:
+        return Stage.NEW
+    if silence > (horizon / 2 if math.isnan(usual) else max(usual, 1.0)):
+        return Stage.COOLING
+    return Stage.RETURNED if newest_gap >= horizon else Stage.ACTIVE

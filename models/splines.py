@@ -61,7 +61,11 @@ class Splines:
 
     def margin(self, matrix: Matrix) -> Floats:
         """Log-odds, one a row."""
-        total: Floats = self.bias + self.terms(matrix).sum(axis=1)
+        return self.margin_of(self.terms(matrix))
+
+    def margin_of(self, terms: Matrix) -> Floats:
+        """The same from the heights of the curves."""
+        total: Floats = self.bias + terms.sum(axis=1)
         return total
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON

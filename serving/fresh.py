@@ -5,7 +5,7 @@ population that is known: the score run's, else the one that the training kept i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import BadInput
+from features.feature_set import FeatureSet
 from features.fifths import DatedFifths
 from features.plan import Plan, make_plan
 from features.snapshots import of_user, wanted_by
 from features.user_events import UserEvents, Wanted, one_user
 from features.windows import from_microseconds
 from models.bundle import Bundle
-from models.reasons import Reason, explain
+from models.reasons import Reason, reasons_of
 from serving.house_rules import NO_RULES, HouseRules
 from serving.scoring import check_fingerprint, known_users
 from serving.standing import Facts, Standing
@@ -65,13 +66,10 @@ class FreshScorer:
     def __post_init__(self) -> None:
         check_fingerprint(self.bundle)
 
-    @property
+    @cached_property
     def wanted(self) -> Wanted:
         """What must be read of the user's events."""
-        population = self.bundle.definition.population
-        plans = (self._plan, self._facts.plan)
-        wanted = [wanted_by(plan, as_known=self.bundle.as_known, population=population) for plan in plans]
-        return replace(wanted[0], properties=tuple(sorted({*wanted[0].properties, *wanted[1].properties})))
+        return wanted_by(self._plan, as_known=self.bundle.as_known, population=self.bundle.definition.population)
 
     def warm_up(self) -> None:
         """Score a made-up user, so that nothing is prepared or loaded while a real one waits."""
@@ -85,17 +83,17 @@ class FreshScorer:
 
         Without `explained` it comes without reasons, in a fraction of the time.
         """
-        facts = self._admitted(events, cutoff=cutoff)
-        if isinstance(facts, Absence):
-            return facts
         dated = self.fifths_at(cutoff)
-        probability, reasons = self._judged(self._row(events, dated, cutoff=cutoff), explained=explained)
+        admitted = self._admitted(events, dated, cutoff=cutoff)
+        if isinstance(admitted, Absence):
+            return admitted
+        probability, reasons = self._judged(admitted.row, explained=explained)
         return FreshScore(
             user_id=events.user_ids[0],
             cutoff=cutoff,
             churn_probability=probability,
             reasons=reasons,
-            standing=next(self._facts.standings(facts, compared=False)),
+            standing=next(self._facts.standings(admitted.facts, compared=False)),
             fifths_as_of=None if dated is None else dated.as_of,
         )
 
@@ -103,11 +101,10 @@ class FreshScorer:
         """The risk by day of the only user in `events`, or why he gets none; `NotReady` for a model without one."""
         from models.risk_curve import median_days, risk_curve, shown_days  # noqa: PLC0415 pandas, only for who asks
 
-        facts = self._admitted(events, cutoff=cutoff)
-        if isinstance(facts, Absence):
-            return facts
-        row = self._row(events, self.fifths_at(cutoff), cutoff=cutoff)
-        days = shown_days(self.bundle)
+        admitted = self._admitted(events, self.fifths_at(cutoff), cutoff=cutoff)
+        if isinstance(admitted, Absence):
+            return admitted
+        days, row = shown_days(self.bundle), admitted.row
         risks = risk_curve(self.bundle, row, days=days).to_numpy()[0]
         median = float(median_days(self.bundle, row)[0])
         told = None if np.isnan(median) else median
@@ -133,34 +130,36 @@ class FreshScorer:
         past = [fifths for fifths in known if fifths is not None and fifths.as_of <= cutoff]
         return max(past, key=lambda fifths: fifths.as_of, default=None)
 
-    def _admitted(self, events: UserEvents, *, cutoff: datetime) -> NDArray[np.float64] | Absence:
-        """The facts of the only user in `events`, or why he gets no score at this cutoff."""
+    def _admitted(self, events: UserEvents, dated: DatedFifths | None, *, cutoff: datetime) -> "_Admitted | Absence":
+        """What the model and the house rules ask of the only user in `events`, or why he gets no score."""
         as_known, population = self.bundle.as_known, self.bundle.definition.population
         if not known_users(events, cutoff=cutoff, as_known=as_known):
             return Absence.UNKNOWN
         if not population.eligible(events, cutoff=cutoff, as_known=as_known)[0]:
             return Absence.OUTSIDE
-        facts = of_user(events, self._facts.plan, cutoff=cutoff, as_known=as_known)
-        return self._facts.absences(facts)[0] or facts
-
-    def _row(self, events: UserEvents, dated: DatedFifths | None, *, cutoff: datetime) -> NDArray[np.float64]:
         fifths = None if dated is None else dated.fifths
-        return of_user(events, self._plan, cutoff=cutoff, as_known=self.bundle.as_known, fifths=fifths)
+        both = of_user(events, self._plan, cutoff=cutoff, as_known=as_known, fifths=fifths)
+        found = _Admitted(both[:, : len(self.bundle.features)], both[:, len(self.bundle.features) :])
+        return self._facts.absences(found.facts)[0] or found
 
     def _judged(self, row: NDArray[np.float64], *, explained: bool) -> tuple[float, tuple[Reason, ...]]:
-        model = self.bundle.model
-        reasons = explain(model, self.bundle.features, row)[0] if explained else ()
-        return float(model.predict_proba(row)[0, 1]), reasons
+        model, features = self.bundle.model, self.bundle.features
+        if not explained:
+            return float(model.predict_proba(row)[0, 1]), ()
+        judged = model.judge(row)
+        probability = float(model.blend_.probabilities(judged.margins)[0])
+        return probability, reasons_of(features, row, judged.contributions)[0]
 
     @cached_property
     def _plan(self) -> Plan:
-        return make_plan(self.bundle.features)
+        """The features and behind them the facts, so that the events are walked once for both."""
+        return make_plan(FeatureSet(self.bundle.features.features + self._facts.features.features))
 
     @cached_property
     def _facts(self) -> Facts:
         return Facts(self.bundle.definition, self.rules)
 
-    @property
+    @cached_property
     def _of_run(self) -> DatedFifths | None:
         """The run's fifths if the run is this model's: another one may have other features or another population."""
         if self.run is None or self.run.fifths is None:
@@ -168,3 +167,11 @@ class FreshScorer:
         asked = (self.model_version, self.bundle.definition.id, self.bundle.features.fingerprint)
         found = (self.run.model_version, self.run.definition_id, self.run.fifths.fingerprint)
         return self.run.fifths if found == asked else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Admitted:
+    """Of a user who gets a score."""
+
+    row: NDArray[np.float64]  # [1, features]
+    facts: NDArray[np.float64]  # [1, facts]

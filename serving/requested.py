@@ -16,7 +16,7 @@ from features.windows import to_columns
 from serving.refusals import RefusedError
 
 MOST_USERS = 1_000
-MOST_EVENTS = 100_000  # of all users together
+MOST_EVENTS = 100_000  # of all users of a request together, or of one user of a file
 LONGEST_TEXT = 1_024
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _NAN = float("nan")
@@ -50,6 +50,13 @@ class User(Struct, forbid_unknown_fields=True):
     events: list[Event] | None = None
     profiles: list[Profile] = []
     features: dict[Text, float | None] | None = None
+
+
+class NotUnderstood(Struct, frozen=True):
+    """A user of a file who breaks the contract: where, and why."""
+
+    where: str
+    why: str
 
 
 class Request(Struct, forbid_unknown_fields=True):
@@ -94,6 +101,8 @@ def check_user(user: User, where: str) -> None:
     if user.features is not None and user.profiles:
         raise RefusedError("invalid_request", f"{where}: profiles say nothing beside ready `features`.")
     events = user.events or []
+    if len(events) > MOST_EVENTS:
+        raise RefusedError("invalid_request", f"{where}: more than {MOST_EVENTS:,} events of one user.")
     _check_times([event.time for event in events], f"{where}.events.{{}}.time")
     _check_times([event.received_at for event in events if event.received_at], f"{where}: a received_at of its events")
     _check_times([profile.valid_from for profile in user.profiles], f"{where}.profiles.{{}}.valid_from")
@@ -104,6 +113,16 @@ def check_user(user: User, where: str) -> None:
         )
 
 
+def read_instant(text: str, where: str) -> datetime:
+    """The instant that a text is, by the rules of those in bodies; raises `RefusedError`."""
+    try:
+        moment = msgspec.convert(text, Instant)
+    except msgspec.ValidationError as error:
+        raise RefusedError("invalid_request", f"{where}: {error}.") from None
+    _check_times([moment], where)
+    return moment.astimezone(UTC)
+
+
 def events_of(user: User, wanted: Wanted) -> UserEvents:
     """The user's events and profiles, sorted by time as the log has them."""
     told, profiles = user.events or [], user.profiles
@@ -112,14 +131,13 @@ def events_of(user: User, wanted: Wanted) -> UserEvents:
     if wanted.received:
         known = [each.received_at or each.time for each in told] + [each.valid_from for each in profiles]
         received = to_columns(known)
-    told_of = [each.properties for each in told] + [each.properties for each in profiles]
     return one_user(
         user.user_id,
         times=times,
         kinds=[each.event for each in told] + [PROFILE] * len(profiles),
         values=[_NAN if each.value is None else each.value for each in told] + [_NAN] * len(profiles),
         received=received,
-        properties=[_texts(each, wanted) for each in told_of] if wanted.properties else (),
+        properties=_texts([each.properties for each in told] + [each.properties for each in profiles], wanted),
         wanted=wanted,
     )
 
@@ -129,11 +147,15 @@ def features_of(user: User) -> dict[str, float]:
     return {name: _NAN if value is None else value for name, value in (user.features or {}).items()}
 
 
-def _texts(told: Told, wanted: Wanted) -> dict[str, str]:
+def _texts(told: list[Told], wanted: Wanted) -> list[dict[str, str]]:
+    """The texts of each event that are wanted; nothing at all where nobody sent any."""
+    if not wanted.properties or not any(told):
+        return []
     from features.properties import as_text  # noqa: PLC0415 Arrow: stored scores need not wait for it
 
-    texts = {name: as_text(told[name]) for name in wanted.properties if name in told}
-    return {name: text for name, text in texts.items() if text}
+    return [
+        {name: text for name in wanted.properties if name in each and (text := as_text(each[name]))} for each in told
+    ]
 
 
 def _check(request: Request) -> None:

@@ -84,7 +84,7 @@ class Facts:
             yield Standing(stage, segment, worth, None if np.isnan(no) else no == 0)
 
     def _segments(self, rows: Floats) -> list[Segment]:
-        valued = bool(np.nansum(self._column(rows, "valued")))
+        valued = self._has_values(rows)
         columns = [-self._column(rows, "silence"), self._column(rows, "frequency"), self._column(rows, "spent")]
         values = np.column_stack(columns[: 3 if valued else 2])
         fifths = Fifths.among(values)
@@ -94,11 +94,14 @@ class Facts:
     def _worth(self, rows: Floats) -> list[float | None]:
         if self.rules.worth.amount:
             return [self.rules.worth.amount] * len(rows)
-        if not np.nansum(self._column(rows, "valued")):
+        if not self._has_values(rows):
             return [None] * len(rows)
         carried = self.rules.worth.carried_days or self.definition.horizon / days(1)
         spent = self._column(rows, "spent") * (carried / (self.definition.look_back / days(1)))
         return [max(amount, 0.0) for amount in spent.tolist()]
+
+    def _has_values(self, rows: Floats) -> bool:
+        return bool((self._column(rows, "valued") > 0).any())
 
     def _flag(self, rows: Floats, name: str) -> Floats:
         """1 where a profile says yes, 0 where it says anything else, missing where it says nothing."""
