@@ -4,6 +4,7 @@ A look costs a few microseconds while nothing has changed. What is served is one
 mixes two versions; a champion that cannot be loaded leaves the one before in place, and readiness says why.
 """
 
+import gc
 import logging
 import threading
 from collections.abc import Mapping
@@ -122,9 +123,10 @@ class Champions:
         self._looked.set()
 
     def _follow(self) -> None:
-        while not self._stopped.is_set():
+        self.look()
+        gc.freeze()  # what is loaded by now stays: to search it for garbage again and again would hold up requests
+        while not self._stopped.wait(EVERY_SECONDS):
             self.look()
-            self._stopped.wait(EVERY_SECONDS)
 
     def _look(self, tenant: str, followed: _Followed) -> None:
         pointer = followed.folder.champion / "champion.json"

@@ -7,7 +7,6 @@ store that cannot be written to is tried again. What a killed process had not wr
 import logging
 import threading
 import time
-from collections import deque
 from datetime import UTC, datetime
 
 from features.windows import days, shift
@@ -29,7 +28,7 @@ class Notes:
     def __init__(self, store: ScoreStore, *, audit_days: int) -> None:
         self._store = store
         self._audit_days = audit_days
-        self._readings: deque[Reading] = deque()
+        self._readings: list[Reading] = []  # only ever added to at its end and cut at its start: each is one step
         self._uses: dict[str, datetime] = {}
         self._uses_due = self._tidying_due = 0.0
         self._ending = threading.Event()
@@ -68,9 +67,9 @@ class Notes:
             if now >= self._tidying_due and not all_of_it:
                 self._tidying_due = now + TIDY_SECONDS
                 self._tidy()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a database or a disk does
             if not is_of_a_database(error):
-                raise
+                _log.exception("event=notes_fault")
             _log.warning("event=notes_wait error=%s entries=%d", type(error).__name__, len(self._readings))
         self._let_go()
 
@@ -79,11 +78,9 @@ class Notes:
             self.write()
 
     def _write_readings(self) -> None:
-        while self._readings:
-            some = [self._readings[place] for place in range(min(len(self._readings), _AT_ONCE))]
+        while some := self._readings[:_AT_ONCE]:
             self._store.add_readings(some)
-            for _ in some:
-                self._readings.popleft()
+            del self._readings[: len(some)]
 
     def _write_uses(self) -> None:
         uses, self._uses = self._uses, {}
@@ -101,9 +98,7 @@ class Notes:
             self._store.forget_readings_before(shift(now, -days(self._audit_days)))
 
     def _let_go(self) -> None:
-        lost = 0
-        while len(self._readings) > MOST_WAITING:
-            self._readings.popleft()
-            lost += 1
-        if lost:
+        lost = len(self._readings) - MOST_WAITING
+        if lost > 0:
+            del self._readings[:lost]
             _log.error("event=audit_entries_lost entries=%d", lost)

@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from features.windows import from_microseconds, to_microseconds
-from serving.store.database import Database
+from serving.store.database import Database, Row
 from serving.store.tables import audit, keys, secrets
 
 FINGERPRINT_BYTES = 8
 _NAME = "audit"  # of the secret
+_COLUMNS = ("at", "tenant", "key_prefix", "route", "status", "run_id", "request_id", "users", "seen")
 
 
 class Reading(NamedTuple):
@@ -67,23 +68,9 @@ EVERYTHING = Sought()
 
 def add_readings(database: Database, readings: Sequence[Reading]) -> None:
     """Write entries, all or none."""
-    secret = _secret(database)
-    rows = [
-        {
-            "at": each.at,
-            "tenant": each.tenant,
-            "key_prefix": each.key_prefix,
-            "route": each.route,
-            "status": each.status,
-            "users": len(each.user_ids),
-            "seen": b"".join(_fingerprint(user_id, each.tenant, secret) for user_id in each.user_ids),
-            "run_id": each.run_id,
-            "request_id": each.request_id,
-        }
-        for each in readings
-    ]
+    rows = _rows(readings, _secret(database))
     with _writing(database) as connection:
-        connection.execute(sa.insert(audit), rows)
+        database.insert(connection, audit, rows, columns=_COLUMNS)
 
 
 def list_entries(database: Database, sought: Sought = EVERYTHING, *, tenant: str) -> Iterator[AuditEntry]:
@@ -109,6 +96,12 @@ def list_entries(database: Database, sought: Sought = EVERYTHING, *, tenant: str
 def forget_before(database: Database, moment: datetime) -> None:
     """Remove the entries before a moment."""
     database.delete(audit.c.at < to_microseconds(moment), table=audit)
+
+
+def _rows(readings: Sequence[Reading], secret: bytes) -> Iterator[Row]:
+    for at, tenant, key_prefix, route, status, user_ids, run_id, request_id in readings:
+        seen = b"".join([_fingerprint(user_id, tenant, secret) for user_id in user_ids])
+        yield at, tenant, key_prefix, route, status, run_id, request_id, len(user_ids), seen
 
 
 def _fingerprint(user_id: str, tenant: str, secret: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """What the store needs of a database, and the two there are: SQLite for one machine, PostgreSQL for many workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -40,8 +40,13 @@ class Database(Protocol):
     def each_of(self, name: str) -> str:
         """A FROM item with the columns `place` (from 0) and `text`, from a value of `listed`."""
 
-    def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-        """Add rows in the order of the table's columns; raises `BadInput` for a key that is there already."""
+    def insert(
+        self, connection: Connection, table: sa.Table, rows: Iterable[Row], *, columns: Sequence[str] = ()
+    ) -> None:
+        """Add rows of these columns, by default of all; raises `BadInput` for a key that is there already.
+
+        Rows are taken as they are written, so that making them and writing them take turns.
+        """
 
     def delete(self, condition: sa.ColumnElement[bool], *, table: sa.Table) -> None:
         """Remove rows, in pieces where one big removal would keep readers waiting."""

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
@@ -79,10 +79,12 @@ class Postgres:
         numbered = f"unnest(CAST(:{name} AS text[])) WITH ORDINALITY AS unfolded(text, number)"
         return f"(SELECT number - 1 AS place, text FROM {numbered})"  # noqa: S608 - the name is one of ours
 
-    def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-        """Add rows in the order of the table's columns; raises `BadInput` for a key that is there already."""
+    def insert(
+        self, connection: Connection, table: sa.Table, rows: Iterable[Row], *, columns: Sequence[str] = ()
+    ) -> None:
+        """Add rows of these columns, by default of all; raises `BadInput` for a key that is there already."""
         plain: psycopg.Connection[Row] = connection.connection.driver_connection  # type: ignore[assignment] # SQLAlchemy does not know which driver it is
-        names = ", ".join(table.columns.keys())
+        names = ", ".join(columns or table.columns.keys())
         try:
             with plain.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
                 for row in rows:

@@ -4,8 +4,9 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain, islice
 from pathlib import Path
 
 import orjson
@@ -18,6 +19,7 @@ from serving.store.database import Row
 BUSY_TIMEOUT_MS = 10_000  # of a writer
 READER_TIMEOUT_SECONDS = 1.0  # in WAL readers wait for nobody; whoever locks the whole file holds up all requests
 LOOK_SECONDS = 1.0  # between two looks whether the file is still the one that was opened
+ROWS_ADDED_AT_ONCE = 100  # by one statement
 ROWS_REMOVED_AT_ONCE = 20_000
 
 
@@ -66,11 +68,19 @@ class Sqlite:
         """A FROM item with the columns `place` (from 0) and `text`, from a value of `listed`."""
         return f"(SELECT key AS place, value AS text FROM json_each(:{name}))"  # noqa: S608 - the name is one of ours
 
-    def insert(self, connection: Connection, table: sa.Table, rows: Sequence[Row]) -> None:
-        """Add rows in the order of the table's columns; raises `BadInput` for a key that is there already."""
-        names, places = ", ".join(table.columns.keys()), ", ".join("?" for _ in table.columns)
+    def insert(
+        self, connection: Connection, table: sa.Table, rows: Iterable[Row], *, columns: Sequence[str] = ()
+    ) -> None:
+        """Add rows of these columns, by default of all; raises `BadInput` for a key that is there already.
+
+        Many rows a statement: between two statements the thread may have to wait for its turn.
+        """
+        names = columns or table.columns.keys()
+        row, left = f"({', '.join('?' * len(names))})", iter(rows)
         try:
-            connection.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({places})", list(rows))  # noqa: S608
+            while some := list(islice(left, ROWS_ADDED_AT_ONCE)):
+                statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES {', '.join([row] * len(some))}"  # noqa: S608 - names are ours
+                connection.exec_driver_sql(statement, tuple(chain.from_iterable(some)))
         except sa.exc.IntegrityError as error:
             raise BadInput(f"{table.name} would hold a key twice ({error.orig}).") from error
 
