@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks import pages
 from features import catalog
 from features.summary import LogSummary, summarise
 from features.user_events import NOTHING_MORE, FloatArray, UserEvents, Wanted
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=RESULTS)
     options = parser.parse_args()
     page = report(options.seeds)
-    options.to.write_text(page, "utf-8")
+    pages.write(page, options.to)
     print(page)
 
 

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from pathlib import Path
 
+from benchmarks import pages
 from benchmarks.gate.rollback import CLIENTS, SCORES_AT_ONCE, Rolled, rolled
 from benchmarks.gate.trials import (
     FAULTS,
@@ -185,7 +186,7 @@ def main() -> None:
     book = Book.of(asked.keep)
     for seed in range(asked.seeds):
         look(book, seed=seed, faults=FAULTS if seed < asked.faults else ())
-        asked.to.write_text(page(book, back, seeds=seed + 1, faults=min(asked.faults, seed + 1)), "utf-8")
+        pages.write(page(book, back, seeds=seed + 1, faults=min(asked.faults, seed + 1)), asked.to)
 
 
 if __name__ == "__main__":

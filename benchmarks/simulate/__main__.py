@@ -12,6 +12,7 @@ import argparse
 import json
 from pathlib import Path
 
+from benchmarks import pages
 from benchmarks.simulate.found import Found, look
 from benchmarks.simulate.page import page
 from benchmarks.simulate.world import WORLDS
@@ -36,7 +37,7 @@ def main() -> None:
             with asked.keep.open("a", encoding="utf-8") as file:
                 file.write(f"{json.dumps(known[world, seed].to_json())}\n")
     found = [known[each] for each in sorted(wanted, key=lambda each: (WORLDS.index(each[0]), each[1]))]
-    asked.to.write_text(page(found, seeds=asked.seeds), "utf-8")
+    pages.write(page(found, seeds=asked.seeds), asked.to)
 
 
 def _kept(file: Path | None) -> list[Found]:
