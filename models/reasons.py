@@ -3,7 +3,6 @@
 A reason says what moved the number. It is not a cause.
 """
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from features.feature_set import FeatureSet
 from models.columns import matrix_of
 from models.model import ChurnModel
+from models.movers import NOBODY, Movers, Words
 
 if TYPE_CHECKING:
     from models.strongest import Strongest
@@ -85,13 +85,35 @@ def reasons_of(
     features: FeatureSet, matrix: Floats, contributions: Floats, *, top: int = 3, middle: float | None = None
 ) -> list[tuple[Reason, ...]]:
     """The same from contributions that are there already, those of the rows of the matrix."""
+    return reasons_in_words(features, movers(features, matrix, contributions, top=top, middle=middle))
+
+
+def movers(
+    features: FeatureSet, matrix: Floats, contributions: Floats, *, top: int = 3, middle: float | None = None
+) -> Movers:
+    """The same as numbers."""
     from models.strongest import strongest  # noqa: PLC0415 - Numba, which who only reads reasons need not load
 
     margins = contributions.sum(axis=1)
     leaving = margins >= (contributions[:, -1] if middle is None else middle)
     signs = np.where(leaving, 1.0, -1.0)
     found = strongest(features.own_grouped, contributions[:, :-1] * signs[:, None], top=top, either_way=False)
-    return _told(features, matrix, signs=signs, found=found)
+    places = np.where(found.sums > 0, found.places, NOBODY).astype(np.int32)
+    return Movers(places, _values(matrix, found), found.sums * signs[:, None], np.empty((len(matrix), 0)))
+
+
+def reasons_in_words(features: FeatureSet, found: Movers) -> list[tuple[Reason, ...]]:
+    """Up to as many reasons a row as were looked for."""
+    words = Words(features)
+    lists = (each.tolist() for each in (found.places, found.values, found.sums))
+    return [
+        tuple(
+            Reason(words.code(place), *words.of(place, value), total)
+            for place, value, total in zip(*of_row, strict=True)
+            if place != NOBODY
+        )
+        for of_row in zip(*lists, strict=True)
+    ]
 
 
 def changes(
@@ -108,21 +130,34 @@ def changes(
     Rows of `now` and `before` are the same users. Families that moved the margin by less than `least` (log-odds) are
     left out. The season is not: who is asked why a score moved in December must be told that it is December.
     """
-    from models.strongest import strongest  # noqa: PLC0415 - as above
-
     rows = [matrix_of(X, features.names) for X in (now, before)]
     moved = model.contributions(rows[0])[:, :-1] - model.contributions(rows[1])[:, :-1]
+    return changes_in_words(features, movers_between(features, rows[0], rows[1], moved=moved, top=top, least=least))
+
+
+def movers_between(
+    features: FeatureSet, now: Floats, before: Floats, *, moved: Floats, top: int = 3, least: float = 0.02
+) -> Movers:
+    """The same as numbers, from what each feature did to the margin between the two."""
+    from models.strongest import strongest  # noqa: PLC0415 - as above
+
     found = strongest(features.grouped, moved, top=top, either_way=True)
-    words = _Words(features)
+    places = np.where(np.abs(found.sums) >= least, found.places, NOBODY).astype(np.int32)
+    return Movers(places, _values(now, found), found.sums, _values(before, found))
 
-    def change(family: int, place: int, total: float, value: float, was: float) -> Change:
-        code = f"{found.families[family]}.{features.features[place].name}"
-        return Change(code, *words.of(place, value), *words.of(place, was), total)
 
-    values = [np.take_along_axis(each, found.places, axis=1) for each in rows]
-    lists = (each.tolist() for each in (found.order, found.places, found.sums, *values))
+def changes_in_words(features: FeatureSet, found: Movers) -> list[tuple[Change, ...]]:
+    """Up to as many changes a row as were looked for; none of rows that were not compared."""
+    if not found.before.shape[1]:
+        return [()] * len(found)
+    words = Words(features)
+    lists = (each.tolist() for each in (found.places, found.values, found.before, found.sums))
     return [
-        tuple(change(*of_family) for of_family in zip(*of_row, strict=True) if abs(of_family[2]) >= least)
+        tuple(
+            Change(words.code(place), *words.of(place, value), *words.of(place, was), total)
+            for place, value, was, total in zip(*of_row, strict=True)
+            if place != NOBODY
+        )
         for of_row in zip(*lists, strict=True)
     ]
 
@@ -134,34 +169,6 @@ def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:
     return Decomposition(tuple(features.families), np.column_stack(sums), contributions[:, -1])
 
 
-def _told(features: FeatureSet, matrix: Floats, *, signs: Floats, found: "Strongest") -> list[tuple[Reason, ...]]:
-    """Reasons in words."""
-    words = _Words(features)
-
-    def reason(family: int, place: int, value: float, total: float) -> Reason:
-        code = f"{found.families[family]}.{features.features[place].name}"
-        return Reason(code, *words.of(place, value), total)
-
-    values = np.take_along_axis(matrix, found.places, axis=1)
-    sums = found.sums * signs[:, None]
-    lists = (each.tolist() for each in (found.order, found.places, values, sums))
-    return [
-        tuple(reason(*of_family) for of_family in zip(*of_row, strict=True) if sign * of_family[3] > 0)
-        for *of_row, sign in zip(*lists, signs.tolist(), strict=True)
-    ]
-
-
-class _Words:
-    """Users' own values in English and Chinese; equal values of a feature are put into words once."""
-
-    def __init__(self, features: FeatureSet) -> None:
-        self._features = features.features
-        self._told: dict[tuple[int, float | None], tuple[str, str]] = {}
-
-    def of(self, place: int, value: float) -> tuple[str, str]:
-        key = (place, None if math.isnan(value) else value)  # NaN equals nothing
-        known = self._told.get(key)
-        if known is None:
-            feature = self._features[place]
-            known = self._told[key] = (feature.says(value), feature.says(value, "zh"))
-        return known
+def _values(matrix: Floats, found: "Strongest") -> Floats:
+    """The users' own values of the strongest features."""
+    return matrix[np.arange(len(matrix))[:, None], found.places]

@@ -1,7 +1,11 @@
-"""Tonight's batch: everybody in the population at a cutoff gets a score, a place among the others, and reasons."""
+"""Tonight's batch: everybody in the population at a cutoff gets a score, a place among the others, and reasons.
+
+The log is walked twice: who is there and where the fifths end must be known before anybody is scored. No more is held
+of all users than what is told of them; their features are there a bucket at a time.
+"""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,31 +14,33 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from features.errors import Damaged, NotReady
-from features.fifths import DatedFifths
-from features.plan import make_plan
+from features.feature_set import FeatureSet
+from features.fifths import DatedFifths, Fifths
+from features.plan import Plan, make_plan
+from features.pool import each
 from features.population import active_in
 from features.snapshots import (
     Bucketed,
     Snapshots,
     fifths_of,
-    in_population,
     map_buckets,
     of_events,
     relative_to,
     stack,
     wanted_by,
 )
-from features.user_events import UserEvents
+from features.user_events import UserEvents, Wanted
 from features.windows import Interval, iso
 from models.bundle import Bundle
-from models.reasons import Change, Language, Reason, changes, explain
+from models.movers import Movers
+from models.reasons import Change, Language, Reason, changes_in_words, movers, movers_between, reasons_in_words
 from models.tiers import Tier, TierRule, percentiles
 from serving.house_rules import NO_RULES, HouseRules
 from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts, Score
 from serving.validity import valid_until
 
-CHUNK_USERS = 20_000  # explaining takes a row of numbers a user and a feature; a chunk of them stays small
+CHUNK_USERS = 8_000  # explaining takes some rows of numbers a user; those of a chunk stay small
 DEFAULT_TIERS = TierRule()
 _DEFINING = ("kind", "activity", "look_back", "lead_time", "horizon")  # what every definition has
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -43,25 +49,50 @@ OnProgress = Callable[[str, int, int], None]  # what is being done, steps done, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredPopulation:
-    """Everybody's scores at one cutoff, sorted by user, and who is known but was not in the population."""
+    """Everybody's scores at one cutoff, in the order of the log, and who is known but was not in the population.
+
+    A few hundred bytes a user: what is told in words is made when it is read.
+    """
 
     facts: RunFacts
+    features: FeatureSet
     user_ids: NDArray[np.object_]
     churn_probability: NDArray[np.float64]  # 0 to 1, calibrated
     percentile: NDArray[np.float64]  # 0 to 100, 100 most at risk
     risk_tier: list[Tier]
-    reasons: list[tuple[Reason, ...]]  # strongest first
+    speaks: Movers  # for leaving, or for staying
+    moved: Movers  # since the run before; none where it was not compared
     standings: list[Standing]
-    changes: list[tuple[Change, ...]]  # since the run before, largest first; none where it was not compared
     outside: dict[str, Absence]  # who is known and has no score, and why
 
     def __len__(self) -> int:
         return len(self.user_ids)
 
+    @property
+    def reasons(self) -> list[tuple[Reason, ...]]:
+        """Everybody's, strongest first."""
+        return reasons_in_words(self.features, self.speaks)
+
+    @property
+    def changes(self) -> list[tuple[Change, ...]]:
+        """What moved each score since the run before, largest first."""
+        return changes_in_words(self.features, self.moved)
+
     def scores(self) -> Iterator[Score]:
-        """One record a user, as `ScoreStore.write_run` takes them."""
-        columns = (self.user_ids.tolist(), self.churn_probability.tolist(), self.percentile.tolist(), self.risk_tier)
-        rows = zip(*columns, self.reasons, self.changes, self.standings, strict=True)
+        """One record a user, as `ScoreStore.write_run` takes them, a few thousand in memory at a time."""
+        for start in range(0, len(self), CHUNK_USERS):
+            yield from self._scores(slice(start, start + CHUNK_USERS))
+
+    def _scores(self, chosen: slice) -> Iterator[Score]:
+        numbers = (self.user_ids[chosen], self.churn_probability[chosen], self.percentile[chosen])
+        rows = zip(
+            *(column.tolist() for column in numbers),
+            self.risk_tier[chosen],
+            reasons_in_words(self.features, self.speaks.rows(chosen)),
+            changes_in_words(self.features, self.moved.rows(chosen)),
+            self.standings[chosen],
+            strict=True,
+        )
         for user_id, probability, percentile, tier, reasons, moved, standing in rows:
             yield Score(
                 user_id,
@@ -78,7 +109,12 @@ class ScoredPopulation:
 
     def to_table(self) -> pa.Table:
         """A row a user with the columns of `serving.lists.COLUMNS`; times are ISO 8601 text, reasons sentences."""
-        facts = self.facts
+        starts = range(0, len(self), CHUNK_USERS)
+        return pa.concat_tables([self._table(slice(start, start + CHUNK_USERS)) for start in starts])
+
+    def _table(self, chosen: slice) -> pa.Table:
+        facts, told = self.facts, list(self._scores(chosen))
+        chinese = facts.language == "zh"
         shared = {
             "cutoff": iso(facts.cutoff),
             "horizon_start": iso(facts.horizon.start),
@@ -86,20 +122,19 @@ class ScoredPopulation:
             "model_version": facts.model_version,
             "definition_id": facts.definition_id,
         }
+        reasons = ["; ".join(one.sentence_zh if chinese else one.sentence for one in each.reasons) for each in told]
         own: dict[str, pa.Array[Any]] = {  # Any: columns of several types
-            "user_id": pa.array(self.user_ids, pa.string()),
-            "churn_probability": pa.array(self.churn_probability),
-            "percentile": pa.array(self.percentile),
-            "tier": pa.array(self.risk_tier, pa.string()),
-            "reasons": pa.array(
-                ["; ".join(r.said(facts.language) for r in reasons) for reasons in self.reasons], pa.string()
-            ),
-            "lifecycle_stage": pa.array([standing.lifecycle_stage for standing in self.standings], pa.string()),
-            "segment": pa.array([standing.segment for standing in self.standings], pa.string()),
-            "value_at_risk": pa.array([score.value_at_risk for score in self.scores()], pa.float64()),
-            "contactable": pa.array([standing.contactable for standing in self.standings], pa.bool_()),
+            "user_id": pa.array(self.user_ids[chosen], pa.string()),
+            "churn_probability": pa.array(self.churn_probability[chosen]),
+            "percentile": pa.array(self.percentile[chosen]),
+            "tier": pa.array(self.risk_tier[chosen], pa.string()),
+            "reasons": pa.array(reasons, pa.string()),
+            "lifecycle_stage": pa.array([score.lifecycle_stage for score in told], pa.string()),
+            "segment": pa.array([score.segment for score in told], pa.string()),
+            "value_at_risk": pa.array([score.value_at_risk for score in told], pa.float64()),
+            "contactable": pa.array([score.contactable for score in told], pa.bool_()),
         }
-        return pa.table({**own, **{name: pa.array([text] * len(self), pa.string()) for name, text in shared.items()}})
+        return pa.table({**own, **{name: pa.array([text] * len(told), pa.string()) for name, text in shared.items()}})
 
 
 def score_population(  # noqa: PLR0913 - who, by what, compared with what, and what the company says about it
@@ -126,21 +161,24 @@ def score_population(  # noqa: PLR0913 - who, by what, compared with what, and w
     check_fingerprint(bundle)
     facts = Facts(bundle.definition, rules)
     people = _population(log, bundle, facts, cutoff=cutoff, workers=workers, progress=progress)
-    if not len(people.snapshots):
+    if not people.count:
         raise NotReady(
             f"nobody was {bundle.definition.population.says()} {iso(cutoff)}, so there is nobody to score; "
             "choose a cutoff inside the time of the events."
         )
-    margins, probabilities, reasons = _judge(bundle, people.snapshots.matrix, progress=progress)
+    before = _Before.of(bundle, since, cutoff=cutoff)
+    judged = _judge(log, bundle, people, before, cutoff=cutoff, workers=workers, progress=progress)
+    margins = np.concatenate([each.margins for each in judged])
     return ScoredPopulation(
         facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=people.fifths, language=language),
-        user_ids=people.snapshots.users,
-        churn_probability=probabilities,
+        features=bundle.features,
+        user_ids=np.concatenate([each.users for each in judged]),
+        churn_probability=bundle.model.blend_.probabilities(margins),
         percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
         risk_tier=tiers.tiers(margins),
-        reasons=reasons,
+        speaks=Movers.joined([each.speaks for each in judged]),
+        moved=Movers.joined([each.moved for each in judged]),
         standings=list(facts.standings(people.standing)),
-        changes=_changes(log, bundle, people.snapshots, since=since, cutoff=cutoff, workers=workers, progress=progress),
         outside=people.outside,
     )
 
@@ -216,101 +254,148 @@ def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
 class _People:
     """Who is to be scored, in the order of buckets, and who is not."""
 
-    snapshots: Snapshots
+    kept: list[NDArray[np.bool_]]  # of each bucket, who of its population is to be scored
     standing: NDArray[np.float64]  # a row of facts each
     fifths: DatedFifths | None
     outside: dict[str, Absence]
+
+    @property
+    def count(self) -> int:
+        """How many are to be scored."""
+        return len(self.standing)
 
 
 def _population(
     log: Bucketed, bundle: Bundle, facts: Facts, *, cutoff: datetime, workers: int, progress: OnProgress
 ) -> _People:
-    """Everybody's features and facts, in one pass over the log."""
-    plan, names, population = make_plan(bundle.features), bundle.features.names, bundle.definition.population
-    as_known = bundle.as_known
+    """Everybody's facts, and what their fifths are made of; the other features wait until they are scored."""
+    placed = make_plan(bundle.features).program.relative.tolist()
+    asked_for = FeatureSet((*(bundle.features.features[place] for place in placed), *facts.features.features))
+    plan, population, as_known = make_plan(asked_for), bundle.definition.population, bundle.as_known
 
-    def of_bucket(events: UserEvents) -> tuple[Snapshots, NDArray[np.float64], dict[str, Absence]]:
-        asked: dict[str, Any] = {"cutoffs": [cutoff], "population": population, "as_known": as_known}
-        inside = of_events(events, plan, names, **asked)
-        standing = of_events(events, facts.plan, facts.features.names, **asked).matrix
+    def of_bucket(events: UserEvents) -> tuple[Snapshots, NDArray[np.bool_], dict[str, Absence]]:
+        inside = of_events(events, plan, asked_for.names, cutoffs=[cutoff], population=population, as_known=as_known)
         others = sorted(known_users(events, cutoff=cutoff, as_known=as_known) - set(inside.users))
         outside = dict.fromkeys(others, Absence.OUTSIDE)
-        why = facts.absences(standing)
+        why = facts.absences(inside.matrix[:, len(placed) :])
         outside |= {user: absence for user, absence in zip(inside.users, why, strict=True) if absence is not None}
         kept = np.array([absence is None for absence in why], dtype=np.bool_)
-        return inside.rows(kept), standing[kept], outside
+        return inside.rows(kept), kept, outside
 
-    wanted = [wanted_by(each, as_known=as_known, population=population) for each in (plan, facts.plan)]
     pieces = map_buckets(
         log,
         of_bucket,
-        wanted=replace(wanted[0], properties=tuple(sorted({*wanted[0].properties, *wanted[1].properties}))),
+        wanted=wanted_by(plan, as_known=as_known, population=population),
         workers=workers,
         on_progress=lambda done, of: progress("reading events", done, of),
     )
-    raw = stack([snapshots for snapshots, _, _ in pieces], names=names)
+    raw = stack([snapshots for snapshots, _, _ in pieces], names=asked_for.names)
     return _People(
-        snapshots=in_population(raw, plan),
-        standing=np.concatenate([standing for _, standing, _ in pieces]),
+        kept=[kept for _, kept, _ in pieces],
+        standing=raw.matrix[:, len(placed) :],
         fifths=fifths_of(raw, plan, cutoff=cutoff, fingerprint=bundle.features.fingerprint),
         outside={user: why for _, _, others in pieces for user, why in others.items()},
     )
 
 
-def _changes(
-    log: Bucketed,
-    bundle: Bundle,
-    now: Snapshots,
-    *,
-    since: RunFacts | None,
-    cutoff: datetime,
-    workers: int,
-    progress: OnProgress,
-) -> list[tuple[Change, ...]]:
-    """What moved each score since the run before; nothing where there is none, or users stood in other fifths then."""
-    plan = make_plan(bundle.features)
-    found: list[tuple[Change, ...]] = [()] * len(now)
-    if since is None or since.cutoff >= cutoff:
-        return found
-    known = since.fifths is not None and since.fifths.fingerprint == bundle.features.fingerprint
-    if len(plan.program.relative) and not known:
-        return found
-    fifths = since.fifths.fifths if since.fifths is not None and known else None
-    places = {user: place for place, user in enumerate(now.users.tolist())}
-    population, as_known = bundle.definition.population, bundle.as_known
+@dataclass(frozen=True, slots=True, eq=False)
+class _Before:
+    """With what the scores are compared."""
 
-    def of_bucket(events: UserEvents) -> None:
-        asked: dict[str, Any] = {"cutoffs": [since.cutoff], "population": population, "as_known": as_known}
-        then = relative_to(of_events(events, plan, bundle.features.names, **asked), plan, fifths)
-        both = np.array([user in places for user in then.users], dtype=np.bool_)
-        rows = [places[user] for user in then.users[both]]
-        for place, moved in zip(
-            rows, changes(bundle.model, bundle.features, now.matrix[rows], then.matrix[both]), strict=True
-        ):
-            found[place] = moved
+    cutoff: datetime
+    fifths: Fifths | None  # None: no feature asks for any
 
-    map_buckets(
-        log,
-        of_bucket,
-        wanted=wanted_by(plan, as_known=as_known, population=population),
-        workers=workers,
-        on_progress=lambda done, of: progress("comparing with the run before", done, of),
-    )
-    return found
+    @classmethod
+    def of(cls, bundle: Bundle, since: RunFacts | None, *, cutoff: datetime) -> "_Before | None":
+        """The run before; nothing where there is none, or users stood in fifths then that are not known."""
+        if since is None or since.cutoff >= cutoff:
+            return None
+        known = since.fifths is not None and since.fifths.fingerprint == bundle.features.fingerprint
+        if len(make_plan(bundle.features).program.relative) and not known:
+            return None
+        return cls(since.cutoff, since.fifths.fifths if since.fifths is not None and known else None)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """What the model says of some users."""
+
+    users: NDArray[np.object_]
+    margins: NDArray[np.float64]
+    speaks: Movers
+    moved: Movers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reading:
+    """How a model's features are read of a bucket."""
+
+    bundle: Bundle
+    plan: Plan
+
+    @property
+    def wanted(self) -> Wanted:
+        """What must be read of events."""
+        return wanted_by(self.plan, as_known=self.bundle.as_known, population=self.bundle.definition.population)
+
+    def at(self, events: UserEvents, cutoff: datetime, fifths: Fifths | None) -> Snapshots:
+        """The features of the population among these users."""
+        raw = of_events(
+            events,
+            self.plan,
+            self.bundle.features.names,
+            cutoffs=[cutoff],
+            population=self.bundle.definition.population,
+            as_known=self.bundle.as_known,
+        )
+        return relative_to(raw, self.plan, fifths)
 
 
 def _judge(
-    bundle: Bundle, matrix: NDArray[np.float64], *, progress: OnProgress
-) -> tuple[NDArray[np.float64], NDArray[np.float64], list[tuple[Reason, ...]]]:
-    """Margins, calibrated probabilities and reasons, chunk by chunk."""
-    margins, probabilities, reasons = np.empty(len(matrix)), np.empty(len(matrix)), list[tuple[Reason, ...]]()
-    for start in range(0, len(matrix), CHUNK_USERS):
-        rows = slice(start, start + CHUNK_USERS)
-        margins[rows] = bundle.model.margin(matrix[rows])
-        probabilities[rows] = bundle.model.blend_.probabilities(margins[rows])
-        reasons.extend(explain(bundle.model, bundle.features, matrix[rows]))
-        progress("scoring users", min(start + CHUNK_USERS, len(matrix)), len(matrix))
-    return margins, probabilities, reasons
+    log: Bucketed,
+    bundle: Bundle,
+    people: _People,
+    before: _Before | None,
+    *,
+    cutoff: datetime,
+    workers: int,
+    progress: OnProgress,
+) -> list[_Judged]:
+    """What the model says of everybody, bucket by bucket: the features of a bucket are forgotten before the next."""
+    reading = _Reading(bundle, make_plan(bundle.features))
+    fifths = None if people.fifths is None else people.fifths.fifths
+    wanted, scored = reading.wanted, list[int]()  # users of each bucket that is done
+
+    def of_bucket(bucket: int) -> list[_Judged]:
+        events = log.read_bucket(bucket, wanted)
+        now = reading.at(events, cutoff, fifths).rows(people.kept[bucket])
+        then = None if before is None else reading.at(events, before.cutoff, before.fifths)
+        starts = range(0, len(now), CHUNK_USERS)
+        found = [_judged(bundle, now.rows(np.arange(len(now))[start : start + CHUNK_USERS]), then) for start in starts]
+        scored.append(len(now))
+        return found
+
+    def tell(_done: int, _of: int) -> None:
+        progress("scoring users", sum(scored), people.count)
+
+    return [part for parts in each(of_bucket, range(log.buckets), workers=workers, on_progress=tell) for part in parts]
+
+
+def _judged(bundle: Bundle, now: Snapshots, then: Snapshots | None) -> _Judged:
+    model, features = bundle.model, bundle.features
+    judged = model.judge(now.matrix)
+    speaks, moved = movers(features, now.matrix, judged.contributions), Movers.none(len(now))
+    if then is not None:
+        _, rows, earlier = np.intersect1d(now.users, then.users, return_indices=True)
+        matrix = then.matrix[earlier]
+        difference = judged.contributions[rows, :-1] - _contributions(bundle, matrix)
+        found = movers_between(features, now.matrix[rows], matrix, moved=difference)
+        moved = found.spread(rows, over=len(now))
+    return _Judged(now.users, judged.margins, speaks, moved)
+
+
+def _contributions(bundle: Bundle, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    return bundle.model.contributions(matrix)[:, :-1] if len(matrix) else matrix  # nobody has none
 
 
 def _silent(_what: str, _done: int, _of: int) -> None:

@@ -21,6 +21,7 @@ from features.windows import days, utc
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
+from serving import scoring
 from serving.fresh import FreshScore, FreshScorer
 from serving.house_rules import HouseRules
 from serving.lists import COLUMNS, write_table
@@ -165,6 +166,18 @@ def test_what_moved_a_score_since_the_run_before_is_told_in_words_then_and_now(l
     assert score_population(log, bundle, cutoff=CUTOFF, model_version="3").changes == [()] * USERS
     same = score_population(log, bundle, cutoff=CUTOFF, model_version="3", since=now.facts)
     assert same.changes == [()] * USERS
+
+
+def test_scoring_a_few_users_at_a_time_changes_nothing(
+    log: EventLog, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = score_population(log, bundle, cutoff=utc("2026-02-18"), model_version="2").facts
+    whole = score_population(log, bundle, cutoff=CUTOFF, model_version="3", since=before, workers=2)
+    monkeypatch.setattr(scoring, "CHUNK_USERS", 7)
+    pieces = score_population(log, bundle, cutoff=CUTOFF, model_version="3", since=before)
+    assert list(pieces.scores()) == list(whole.scores())
+    assert pieces.to_table().equals(whole.to_table())
+    assert pieces.facts == whole.facts
 
 
 def test_a_user_stands_in_a_stage_and_a_segment_with_something_at_stake(scored: ScoredPopulation) -> None:
