@@ -112,7 +112,7 @@ _IDEMPOTENCY_KEY = {
     "in": "header",
     "required": False,
     "description": "The same request with the same key has its effect once, and gets the same answer for a day.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
     "example": "8e03978e-40d5-43dd-bc93-6894a57f9324",
 }
 

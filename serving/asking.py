@@ -11,10 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from serving.problem_kinds import NO_ROOM
 from serving.refusals import RefusedError
 from serving.store import ScoreStore
 from serving.store.database import Database
-from serving.store.trouble import in_brief, is_of_a_database
+from serving.store.trouble import in_brief, is_full, is_of_a_database
 
 THREADS = 8  # connections of a worker to a store that is not near: more only wait for one another
 LONG_THREADS = 4  # for pages and exports, which must not keep the short questions waiting
@@ -34,7 +35,7 @@ async def asked(store: ScoreStore, function: Callable[P, T], *args: P.args, **kw
     """The answer to a short question to the store.
 
     For example `await asked(store, store.score, user_id)`. Raises `RefusedError` (`store_unavailable`) when the store
-    cannot be asked or does not answer in time.
+    cannot be asked or does not answer in time, and `no_room` when it has none left to write.
     """
     database = store.database
     if not database.silent_until and database.near:
@@ -79,6 +80,9 @@ def _give_up(database: Database, error: Exception) -> None:
     """Raise the refusal that an error of the database is; return for any other error."""
     if not is_of_a_database(error):
         return
+    if is_full(error):  # what is read is still answered
+        _log.error("event=store_full error=%s", type(error).__name__)
+        raise RefusedError("no_room", NO_ROOM) from error
     database.silence = in_brief(error)
     database.silent_until = time.monotonic() + REST_SECONDS
     _log.error("event=store_unavailable error=%s reason=%r", type(error).__name__, database.silence)

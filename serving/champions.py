@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from features.errors import NotReady, UserError
+from features.errors import Damaged, NotReady, UserError
 from models.registry import champion_pointer
 from serving.house_rules import NO_RULES, HouseRules
 from serving.settings import DataFolder
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 EVERY_SECONDS = 2.0
 RESTS = 15  # a champion that failed its checks is tried again after half a minute
+_NO_MODEL = "no model yet: run `holdfast train` first"
 _log = logging.getLogger("holdfast.service")
 
 
@@ -52,7 +53,8 @@ class _Followed:
     folder: DataFolder
     served: Served | None = None
     seen: tuple[int, int] = (0, 0)  # of the pointer: when it was written, and its inode
-    trouble: str = "the champion is being loaded"
+    trouble: str = "the champion is being loaded"  # for everybody: it names no folder of this machine
+    reason: str = ""  # the same in full, as the log had it
     rests: int = 0  # looks to let pass after a champion failed: trying it costs a process each time
 
 
@@ -116,10 +118,8 @@ class Champions:
                 continue
             try:
                 self._look(tenant, followed)
-            except UserError as error:
-                self._complain(tenant, followed, str(error))
             except Exception as error:  # noqa: BLE001 - the thread must live on, whatever a database or a disk does
-                self._complain(tenant, followed, f"{type(error).__name__}: {error}")
+                self._complain(tenant, followed, error)
         self._looked.set()
 
     def _follow(self) -> None:
@@ -131,7 +131,7 @@ class Champions:
     def _look(self, tenant: str, followed: _Followed) -> None:
         pointer = followed.folder.champion / "champion.json"
         if not pointer.exists():
-            raise NotReady("no model yet: run `holdfast train` first")
+            raise NotReady(_NO_MODEL)
         state = pointer.stat()
         seen = (state.st_mtime_ns, state.st_ino)
         run = self.store.of(tenant).current_run()
@@ -146,7 +146,7 @@ class Champions:
         if followed.served is None or followed.served.version != version:
             _log.info("event=champion version=%s", version)
         followed.served = Served(version, scorer, run_id, followed.folder, self.stale_days)
-        followed.seen, followed.trouble = seen, ""
+        followed.seen, followed.trouble, followed.reason = seen, "", ""
 
     def _loaded(self, followed: _Followed, seen: tuple[int, int]) -> "tuple[str, Bundle]":
         """The bundle that the pointer names; it is loaded, and tried in a process of its own, only where it is new."""
@@ -162,10 +162,20 @@ class Champions:
             raise
 
     @staticmethod
-    def _complain(tenant: str, followed: _Followed, trouble: str) -> None:
-        if trouble != followed.trouble:
-            _log.warning("event=champion_trouble tenant=%s reason=%r", tenant or "-", trouble)
-        followed.trouble = trouble.rstrip(".")
+    def _complain(tenant: str, followed: _Followed, error: Exception) -> None:
+        reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        if reason != followed.reason:
+            _log.warning("event=champion_trouble tenant=%s reason=%r", tenant or "-", reason)
+        followed.reason, followed.trouble = reason, _for_everybody(error)
+
+
+def _for_everybody(error: Exception) -> str:
+    """What is wrong with a champion, without the folders of this machine that its error names."""
+    if isinstance(error, NotReady) and str(error) == _NO_MODEL:
+        return _NO_MODEL
+    if isinstance(error, Damaged):
+        return "the newest champion was changed or damaged after training; it does not serve, and the log says how"
+    return "the newest champion cannot be loaded; it does not serve, and the log says why"
 
 
 def age_days(folder: DataFolder, *, now: datetime) -> float:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +19,11 @@ from features.errors import BadInput, NotReady, UserError
 from serving import requested
 from serving.bodies import computed_fields, fresh_body
 from serving.champions import Champions, Served
-from serving.job_files import NotUnderstood, Record, records_to, users_in
+from serving.job_files import Record, records_to, users_in
+from serving.requested import NotUnderstood
 from serving.store import Absence, ScoreStore, jobs
 from serving.store.jobs import Counts, Job
-from serving.store.trouble import is_of_a_database
+from serving.store.trouble import is_full, is_of_a_database
 
 if TYPE_CHECKING:
     from serving.fresh import FreshScore
@@ -30,6 +32,8 @@ EVERY_SECONDS = 1.0
 REPORT_EVERY = 200  # users
 HELD = timedelta(seconds=60)  # a worker that says nothing for so long is dead
 KEPT = timedelta(hours=24)  # what a job came to is kept, then its files are removed
+MOST_USERS = 2_000_000  # of a file: a small one may hold a great many, whose scores fill the disk
+MOST_DEATHS = 3  # of workers over one job: it is what kills them
 _LONGEST_TROUBLE = 500
 _log = logging.getLogger("holdfast.service")
 
@@ -75,14 +79,15 @@ class Jobs:
         if job is None:
             return False
         try:
-            counts, trouble = self._do(job), None
+            with self._survived(job):
+                counts, trouble = self._do(job), None
         except UserError as error:
             counts, trouble = Counts(), str(error)[:_LONGEST_TROUBLE]
         except Exception as error:
-            if is_of_a_database(error):  # it comes back; the job is begun anew
+            if is_of_a_database(error) and not is_full(error):  # it comes back; the job is begun anew
                 raise
             _log.exception("event=job_fault job=%s", job.job_id)  # else it would be begun anew for ever
-            counts, trouble = Counts(), f"a fault of the service ({type(error).__name__}); its log has more"
+            counts, trouble = Counts(), _for_everybody(error)
         if counts is not None:
             jobs.finish(database, job.job_id, counts, holder=self._holder, now=_now(), trouble=trouble)
             _log.info("event=job_over job=%s users=%d failed=%s", job.job_id, counts.users, trouble is not None)
@@ -104,7 +109,7 @@ class Jobs:
             self._stopped.wait(EVERY_SECONDS)
 
     def _do(self, job: Job) -> Counts | None:
-        """What became of the users; None when the job was cancelled, taken away, or the service stops."""
+        """What became of the users; None when the job was removed, taken away, or the service stops."""
         try:
             served = self.champions.served(job.tenant)
         except NotReady as error:
@@ -112,14 +117,32 @@ class Jobs:
         asked, counts = job.asked, Counts()
         target = self.result(job.job_id, asked["result"])
         draft = target.with_suffix(".unfinished")
-        with records_to(draft, asked["result"]) as write:
+        with _removed_if_broken(draft), records_to(draft, asked["result"]) as write:
             users = users_in(self.sent(job.job_id, asked["sent"]), asked["sent"])
             for record, counts in _records(served, users, asked):
+                if counts.users > MOST_USERS:
+                    raise BadInput(f"more than {MOST_USERS:,} users in a file; send it in parts.")
                 write(record)
                 if counts.users % REPORT_EVERY == 0 and not self._goes_on(job, counts, served):
                     return None
         draft.replace(target)
         return counts if self._goes_on(job, counts, served) else None
+
+    @contextmanager
+    def _survived(self, job: Job) -> Iterator[None]:
+        """Counts the workers that died over a job; raises `BadInput` when there were too many."""
+        file = self.folder / job.job_id / "begun"
+        if not file.parent.exists():
+            raise BadInput("the files of the job are gone.")
+        deaths = file.stat().st_size if file.exists() else 0
+        if deaths >= MOST_DEATHS:
+            raise BadInput(f"{deaths} workers died over this file; send it in parts, or mend it.")
+        file.write_bytes(b"." * (deaths + 1))
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                file.write_bytes(b"." * deaths)
 
     def _goes_on(self, job: Job, counts: Counts, served: Served) -> bool:
         if self._stopped.is_set():
@@ -163,6 +186,23 @@ def _records(
         else:
             counts = replace(counts, scored=counts.scored + 1)
             yield fresh_body(found, language, shared), counts
+
+
+@contextmanager
+def _removed_if_broken(draft: Path) -> Iterator[None]:
+    """A file that is not finished takes up no room."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise
+
+
+def _for_everybody(error: Exception) -> str:
+    if is_full(error):
+        return "there was no room left for its scores; start it again when there is"
+    return f"a fault of the service ({type(error).__name__}); its log has more"
 
 
 def _score(served: Served, user: requested.User, *, cutoff: datetime, explained: bool) -> "FreshScore | Absence":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+NO_ROOM = "there is no room left to write; nothing was changed. Try again when the operator has freed some space."
 _BEARER = {"www-authenticate": 'Bearer realm="holdfast"'}
 _INVALID = {"www-authenticate": 'Bearer realm="holdfast", error="invalid_token"'}
 _CLOSE = {"connection": "close"}
@@ -64,7 +65,8 @@ KINDS = {
         "Ask for the stored score, without `fresh=true`; the operator ingests newer events.", "after an ingest",
     ),
     "job_unknown": Kind(
-        404, "There is no such job", "See `GET /v1/scores/jobs`; a job is forgotten a day after it was over."
+        404, "There is no such job",
+        "See `GET /v1/scores/jobs`; a job is forgotten when it is removed, or a day after it was over.",
     ),
     "route_unknown": Kind(404, "There is nothing at this address", "See `/openapi.json` for the addresses there are."),
     "method_not_allowed": Kind(
@@ -82,6 +84,9 @@ KINDS = {
     ),
     "cursor_expired": Kind(
         410, "The list has been replaced", "The cursor's run is no longer kept: start again without a cursor."
+    ),
+    "result_removed": Kind(
+        410, "The scores of the job have been removed", "Start the job again, if they are still wanted."
     ),
     "body_too_large": Kind(
         413, "The body is too large", "Send less at a time; the limit holds for what a packed body unpacks to.",
@@ -113,6 +118,10 @@ KINDS = {
     "no_scores_yet": Kind(
         503, "There are no scores yet", "Wait for the first `holdfast score` of this tenant.", "yes", _wait(60)
     ),
+    "events_unavailable": Kind(
+        503, "The event log cannot be read",
+        "Ask for the stored score, without `fresh=true`; the operator looks at the log.", "yes", _wait(5),
+    ),
     "overloaded": Kind(
         503, "The service has too much to do", "Wait as long as `Retry-After` says, and longer each time.", "yes",
         _wait(1),
@@ -120,5 +129,10 @@ KINDS = {
     "store_unavailable": Kind(
         503, "The score store cannot be read", "Wait as long as `Retry-After` says, and longer each time.", "yes",
         _wait(5),
+    ),
+    "no_room": Kind(
+        507, "There is no room left to write",
+        "The operator frees some space; what is only read is answered meanwhile. Nothing was changed.", "yes",
+        _wait(60),
     ),
 }  # fmt: skip

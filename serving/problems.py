@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from features.errors import NotReady
 from serving.metrics import meters
-from serving.problem_kinds import KINDS
+from serving.problem_kinds import KINDS, NO_ROOM
 from serving.refusals import RefusedError
-from serving.store.trouble import in_brief, is_of_a_database
+from serving.store.trouble import in_brief, is_full, is_of_a_database
 
 MEDIA_TYPE = "application/problem+json"
 _ERRORS_SHOWN = 20
@@ -40,6 +40,9 @@ def problem_of(error: Exception) -> Response | None:
             return problem(error.code, error.message, headers=error.headers)
         case NotReady():
             return problem("no_scores_yet", str(error))
+        case _ if is_full(error):
+            _log.error("event=no_room error=%s", type(error).__name__)
+            return problem("no_room", NO_ROOM)
         case _ if is_of_a_database(error) and not isinstance(error, OSError):
             _log.error("event=store_unavailable error=%s", type(error).__name__)
             return problem("store_unavailable", f"the score store cannot be asked now ({in_brief(error)}); try again.")

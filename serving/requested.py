@@ -101,8 +101,8 @@ def check_user(user: User, where: str) -> None:
     if user.features is not None and user.profiles:
         raise RefusedError("invalid_request", f"{where}: profiles say nothing beside ready `features`.")
     events = user.events or []
-    if len(events) > MOST_EVENTS:
-        raise RefusedError("invalid_request", f"{where}: more than {MOST_EVENTS:,} events of one user.")
+    if max(len(events), len(user.profiles)) > MOST_EVENTS:
+        raise RefusedError("invalid_request", f"{where}: more than {MOST_EVENTS:,} events or profiles of one user.")
     _check_times([event.time for event in events], f"{where}.events.{{}}.time")
     _check_times([event.received_at for event in events if event.received_at], f"{where}: a received_at of its events")
     _check_times([profile.valid_from for profile in user.profiles], f"{where}.profiles.{{}}.valid_from")

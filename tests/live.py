@@ -1,14 +1,17 @@
 """The service as a process of its own in front of a store, for tests that ask it while something else happens."""
 
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,13 +22,14 @@ from serving.store import ScoreStore
 
 ROOT = Path(__file__).parents[1]
 START = """
-import sys
-from serving.run import serve
-from serving.settings import ServiceSettings
-from serving.settings import DataFolder
+import json, sys
 from pathlib import Path
-folders = {"": DataFolder(*map(Path, sys.argv[3:]))} if sys.argv[3:] else {}
-serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), access_log=False, folders=folders))
+from serving.run import serve
+from serving.settings import DataFolder, ServiceSettings
+settings = json.loads(sys.argv[1])
+settings["folders"] = {"": DataFolder(*map(Path, settings["folders"]))} if settings["folders"] else {}
+settings["jobs_folder"] = Path(settings["jobs_folder"]) if "jobs_folder" in settings else None
+serve(ServiceSettings(**settings))
 """
 
 
@@ -33,38 +37,78 @@ serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), access_log=False, fold
 class Live:
     address: str
     token: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"}
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.address, headers={"authorization": f"Bearer {self.token}"}, timeout=10)
+        return httpx.Client(base_url=self.address, headers=self.headers, timeout=10)
+
+    def workers(self) -> list[int]:
+        """The processes that answer, by their ids."""
+        own = self.process.pid
+        return [int(child) for child in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell the service to stop, and wait; how it ended."""
+        workers = self.workers()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout=30)
+        if number == signal.SIGKILL:  # then nobody tells the workers
+            for worker in workers:
+                _kill(worker)
+        return code
 
 
 @contextmanager
-def live(store_file: Path, *, folder: DataFolder | None = None) -> Iterator[Live]:
-    """A service that answers from the store, until the block is left; it computes with what lies in the folder."""
-    url = f"sqlite:///{store_file}"
-    store = ScoreStore.open(url)
-    token = store.create_key("everything", ["admin"], now=utc("2026-06-01")).token
-    store.close()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    data = [] if folder is None else [str(folder.champion), str(folder.events)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", START, url, str(port), *data],
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+def live(
+    store: Path | str, *, folder: DataFolder | None = None, log: Path | None = None, **settings: Any
+) -> Iterator[Live]:
+    """A service that answers from the store, until the block is left; it computes with what lies in the folder.
+
+    `store` is a file or a URL. What the service writes to stderr is added to the file `log`.
+    """
+    url = store if isinstance(store, str) else f"sqlite:///{store}"
+    opened = ScoreStore.open(url)
+    token = opened.create_key(f"everything {time.time_ns()}", ["admin"], now=utc("2026-06-01")).token
+    opened.close()
+    found = replace(start(url, folder=folder, log=log, **settings), token=token)
     try:
-        found = Live(f"http://127.0.0.1:{port}", token)
-        _wait_for(found.address)
         yield found
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        if found.process.poll() is None:
+            found.end()
+
+
+def start(
+    url: str, *, folder: DataFolder | None = None, log: Path | None = None, port: int | None = None, **settings: Any
+) -> Live:
+    """The same, for who ends it himself; there is no key yet that it could be asked with."""
+    port = port or free_port()
+    data = [] if folder is None else [str(folder.champion), str(folder.events)]
+    told = {"store_url": url, "port": port, "access_log": False, "folders": data, **settings}
+    with Path(os.devnull if log is None else log).open("ab") as noted:
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, json.dumps(told)],
+            stderr=noted,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+    found = Live(f"http://127.0.0.1:{port}", "", process)
+    _wait_for(found.address)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _wait_for(address: str) -> None:
-    for _ in range(400):
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
         try:
             httpx.get(address + "/livez", timeout=1)
         except httpx.TransportError:
@@ -72,3 +116,10 @@ def _wait_for(address: str) -> None:
         else:
             return
     pytest.fail("the service did not start")
+
+
+def _kill(process: int) -> None:
+    try:
+        os.kill(process, signal.SIGKILL)
+    except ProcessLookupError:
+        return

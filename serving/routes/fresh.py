@@ -75,7 +75,10 @@ async def compute(request: Request) -> Response:
     "/v1/users/{user_id:user_id}/risk-curve",
     summary="The risk of one user by day",
     response_description="The curve, as of now.",
-    responses={200: {"model": RiskCurveOut}, **problems(*Absence, "no_model", "no_risk_curve", "data_stale")},
+    responses={
+        200: {"model": RiskCurveOut},
+        **problems(*Absence, "no_model", "no_risk_curve", "data_stale", "events_unavailable"),
+    },
 )
 async def user_risk_curve(request: Request, user_id: UserIdInPath) -> Response:
     """The probability of being gone d days from now, by the model's risk curve, computed now from the event log.
@@ -115,14 +118,19 @@ async def _served(request: Request) -> Served:
 
 def _from_log(served: Served, user_id: str, now: datetime, ask: Callable[..., T]) -> T | Absence:
     """What `ask` says of a user of the log; events that came days ago say nothing about today."""
-    age = age_days(served.folder, now=now)
+    try:
+        age = age_days(served.folder, now=now)
+        events = served.log().read_user(user_id, served.scorer.wanted)
+    except (UserError, OSError) as error:  # its message names folders of this machine
+        _log.error("event=events_unavailable error=%s reason=%r", type(error).__name__, str(error))
+        why = "there is none yet" if isinstance(error, NotReady) else "the service's log says why"
+        raise RefusedError("events_unavailable", f"the event log cannot be read now: {why}.") from None
     if age > served.stale_days:
         raise RefusedError(
             "data_stale",
             f"the newest events came in {age:.1f} days ago, which is too long for a score of today; `holdfast ingest` "
             "newer ones, or ask for the score of the last run.",
         )
-    events = served.log().read_user(user_id, served.scorer.wanted)
     return ask(events, cutoff=now) if len(events) else Absence.UNKNOWN
 
 

@@ -4,7 +4,6 @@ from typing import Annotated
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -68,7 +67,11 @@ async def user_score(request: Request, user_id: UserIdInPath, query: Annotated[S
         raise absent(found)
     tells(request, (user_id,), run_id=found.run.run_id)
     headers = validators(found.run, query.reasons)
-    return not_modified(request, headers) or json_response(score_body(found, query.reasons), headers=headers)
+    response = not_modified(request, headers)
+    if response is None:
+        response = json_response(score_body(found, query.reasons))
+        response.raw_headers += headers
+    return response
 
 
 @router.get(

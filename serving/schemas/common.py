@@ -13,6 +13,16 @@ Instant = Annotated[
     str,
     Field(description="ISO 8601 in UTC.", json_schema_extra={"format": "date-time"}, examples=["2026-06-01T00:00:00Z"]),
 ]
+InstantIn = Annotated[
+    str,
+    Field(
+        pattern=r"^(199\d|20\d\d|21\d\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+        r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$",
+        description="ISO 8601 with seconds and an offset, from 1990 to 2199.",
+        json_schema_extra={"format": "date-time"},
+        examples=["2026-06-01T00:00:00Z"],
+    ),
+]
 Probability = Annotated[
     float,
     Field(

@@ -5,40 +5,46 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from serving.requested import LONGEST_TEXT, MOST_EVENTS, MOST_USERS
-from serving.schemas.common import In, Instant, Out, Probability, UserId
+from serving.schemas.common import In, Instant, InstantIn, Out, Probability, UserId
 from serving.schemas.scores import AbsenceCode, HorizonOut, Language, ReasonOut, Stage
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
+Kind = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=r"^[^$]")]
 Told = dict[Text, str | float | bool | None]
 
 
 class EventIn(In):
     """One event."""
 
-    time: Instant = Field(description="When it happened, with an offset; from the cutoff on events are not seen.")
-    event: Text = Field(description="Its kind, as in the event log.", examples=["purchase"])
+    time: InstantIn = Field(description="When it happened, with an offset; from the cutoff on events are not seen.")
+    event: Kind = Field(description="Its kind, as in the event log; those with $ are reserved.", examples=["purchase"])
     value: float | None = Field(None, description="A number, such as an amount.", examples=[19.9])
-    received_at: Instant | None = Field(None, description="When it became known; without it, when it happened.")
+    received_at: InstantIn | None = Field(None, description="When it became known; without it, when it happened.")
     properties: Told = Field({}, description="What else the features read, as in the event log.")
 
 
 class ProfileIn(In):
     """What is known of the user from a moment on."""
 
-    valid_from: Instant
+    valid_from: InstantIn
     properties: Told = Field(examples=[{"plan": "pro"}])
 
 
-class ComputeUserIn(In):
-    """A user with either events or ready features."""
+class EventsOfUserIn(In):
+    """A user by events."""
 
     user_id: UserId = Field(examples=["ada"])
-    events: list[EventIn] | None = Field(
-        None, description=f"All events of the user; at most {MOST_EVENTS:,} in a request."
-    )
-    profiles: list[ProfileIn] = Field([], description="Only beside events.")
-    features: dict[Text, float | None] | None = Field(
-        None, description="Ready features by name (GET /v1/features); one left out, or null, is missing."
+    events: list[EventIn] = Field(description=f"All events of the user; at most {MOST_EVENTS:,} in a request.")
+    profiles: list[ProfileIn] = Field([], description="What is known of the user besides.")
+
+
+class FeaturesOfUserIn(In):
+    """A user by ready features."""
+
+    user_id: UserId = Field(examples=["ada"])
+    features: dict[Text, float | None] = Field(
+        description="Ready features by name (GET /v1/features); one left out, or null, is missing.",
+        examples=[{"days_since_last_event": 24.0}],
     )
 
 
@@ -65,8 +71,10 @@ class ComputeIn(In):
         }
     )
 
-    users: list[ComputeUserIn] = Field(min_length=1, max_length=MOST_USERS)
-    cutoff: Instant | None = Field(None, description="As of when; without it now.")
+    users: list[EventsOfUserIn | FeaturesOfUserIn] = Field(
+        min_length=1, max_length=MOST_USERS, description=f"1 to {MOST_USERS:,} users, each by events or by features."
+    )
+    cutoff: InstantIn | None = Field(None, description="As of when; without it now.")
     reasons: Language | None = Field(None, description="Language of the reasons; `none` leaves them out.")
 
 

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import Instant, Out
+from serving.schemas.common import Instant, InstantIn, Out
 from serving.schemas.scores import Language
 
 Kind = Literal["ndjson", "csv", "parquet"]
@@ -18,7 +18,7 @@ class JobQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     result: Kind | None = Field(None, description="Kind of file to hand out; without it as it was sent.")
-    cutoff: AwareDatetime | None = Field(None, description="As of when, with an offset; without it now.")
+    cutoff: InstantIn | None = Field(None, description="As of when, with an offset; without it now.")
     reasons: Language = Field("en", description="Language of the reasons; `none` leaves them out, and is quicker.")
 
 
@@ -37,7 +37,7 @@ class JobOut(Out):
     model_version: str | None = Field(description="The one model of all scores; null before the job began.")
     trouble: str | None = Field(description="Why the job failed.")
     result: str | None = Field(
-        description="Where to fetch the scores, for a day; null until the job is done.",
+        description="Where to fetch the scores, for a day; null until the job is done, and once they are removed.",
         examples=[f"/v1/scores/jobs/{_EXAMPLE}/result"],
     )
 

@@ -98,7 +98,7 @@ def take(database: Database, *, tenants: list[str], holder: str, now: datetime, 
 def report(
     database: Database, job_id: str, counts: Counts, *, holder: str, until: datetime, model_version: str
 ) -> bool:
-    """Say how far the job has come; False when it was cancelled or is in another hand, and is to be left alone."""
+    """Say how far the job has come; False when it was removed or is in another hand, and is to be left alone."""
     values = {**_counted(counts), "held_until": to_microseconds(until), "model_version": model_version}
     mine = sa.and_(_one(job_id), jobs.c.holder == holder, jobs.c.state == State.RUNNING)
     with _writing(database) as connection:
@@ -116,12 +116,13 @@ def finish(
         return bool(connection.execute(sa.update(jobs).where(mine).values(values)).rowcount)
 
 
-def cancel(database: Database, job_id: str, *, tenant: str, now: datetime) -> None:
-    """The job is to go no further; one that is over stays as it is."""
-    going = sa.and_(_one(job_id), jobs.c.tenant == tenant, jobs.c.state.not_in(list(OVER)))
-    values = {"state": State.CANCELLED, "finished_at": to_microseconds(now)}
+def remove(database: Database, job_id: str, *, tenant: str) -> Job | None:
+    """A tenant's job, from now on unknown: whoever works at it finds it gone and stops. None when there is none."""
+    mine = sa.and_(_one(job_id), jobs.c.tenant == tenant)
     with _writing(database) as connection:
-        connection.execute(sa.update(jobs).where(going).values(values))
+        row = connection.execute(sa.select(jobs).where(mine).with_for_update()).one_or_none()
+        connection.execute(sa.delete(jobs).where(mine))
+    return None if row is None else _job(row)
 
 
 def forget(database: Database, *, before: datetime) -> list[str]:
