@@ -96,7 +96,8 @@ class Door:
     async def _serve(self, scope: Scope, headers: intake.Headers, receive: Receive, visit: Visit) -> None:
         found = self._matrix.find(scope["method"], scope["path"])
         if found is None:
-            await self._identify(scope, headers)
+            if not self._matrix.is_open(scope["path"]):
+                await self._identify(scope, headers)
             raise self._nothing_here(scope)
         address, rule, in_path = found
         visit.route = address.pattern

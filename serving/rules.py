@@ -131,6 +131,13 @@ class RouteMatrix:
                     return Found(address, rule, match.groupdict())
         return None
 
+    def is_open(self, path: str) -> bool:
+        """Whether an address may be asked without a key, by some method."""
+        return any(
+            each.matches.match(path) and any(rule.scope is None for rule in each.rules.values())
+            for each in self.addresses
+        )
+
     def methods(self, path: str) -> list[str]:
         """The methods that an address takes; none where there is nothing."""
         return sorted({method for each in self.addresses if each.matches.match(path) for method in each.rules})
