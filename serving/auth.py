@@ -26,16 +26,17 @@ class Keyring:
         self._memory_seconds = memory_seconds
         self._remembered: dict[bytes, _Remembered] = {}
 
-    async def key_of(self, authorization: str | None, *, now: datetime, tick: float) -> ApiKey:
+    async def key_of(self, authorization: bytes | None, *, now: datetime, tick: float) -> ApiKey:
         """The working key that a header names; `tick` is a monotonic clock in seconds.
 
         Raises `RefusedError` when there is none, it is not a key, or the key has expired or been revoked.
         """
-        token = _token(authorization)
-        digest = sha256(token.encode()).digest()
+        digest = sha256(authorization or b"").digest()  # a dump of the memory holds no key
         known = self._remembered.get(digest)
-        fresh = known is not None and tick < known.until
-        key = known.key if known is not None and fresh else await self._find(token, digest, tick=tick)
+        if known is not None and tick < known.until:
+            key: ApiKey | None = known.key
+        else:
+            key = await self._find(_token(authorization), digest, tick=tick)
         if key is None or not key.works(now):
             raise RefusedError("key_invalid", "this API key is unknown, expired or revoked, or was not copied whole.")
         return key
@@ -58,10 +59,10 @@ def require_scope(key: ApiKey, scope: str) -> None:
         raise RefusedError("scope_missing", f"this address needs a key with the scope {scope}; this key has {has}.")
 
 
-def _token(authorization: str | None) -> str:
+def _token(authorization: bytes | None) -> str:
     if authorization is None:
         raise RefusedError("key_missing", f"this address needs an API key; {_HOW}.")
-    scheme, _, token = authorization.partition(" ")
+    scheme, _, token = authorization.decode("latin-1").partition(" ")
     if scheme.lower() != "bearer":
         raise RefusedError("key_invalid", f"the header Authorization names no bearer key; {_HOW}.")
     return token.strip()

@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from serving.fresh import FreshCurve, FreshScore  # LightGBM: who only looks scores up does not wait for it
 
 Body = dict[str, Any]  # Any: JSON
-_PRIVATE = {"cache-control": "private, no-cache"}  # a score is about a person: no shared cache keeps it
+_PRIVATE = (b"cache-control", b"private, no-cache")  # a score is about a person: no shared cache keeps it
 
 
 def json_response(body: Body, *, headers: dict[str, str] | None = None, status: int = 200) -> Response:
     """A response that skips the framework's second validation; the store holds only valid scores."""
-    return Response(orjson.dumps(body), status, {**_PRIVATE, **(headers or {})}, "application/json")
+    response = Response(orjson.dumps(body), status, headers, "application/json")
+    response.raw_headers.append(_PRIVATE)
+    return response
 
 
 def score_body(score: StoredScore, language: str | None = None) -> Body:

@@ -7,19 +7,25 @@ from fastapi import Request, Response
 
 from serving.store import Run
 
+RawHeaders = list[tuple[bytes, bytes]]
+
 
 @lru_cache(maxsize=64)  # runs are compared by identity
-def validators(run: Run, language: str | None) -> dict[str, str]:
+def validators(run: Run, language: str | None) -> RawHeaders:
     """The headers by which a client recognises an answer of a run: a run never changes once it is served."""
     etag = f'"{run.run_id}-{language or run.facts.language}"'
-    return {"etag": etag, "last-modified": format_datetime(run.scored_at.replace(microsecond=0), usegmt=True)}
+    scored = format_datetime(run.scored_at.replace(microsecond=0), usegmt=True)
+    return [(b"etag", etag.encode()), (b"last-modified", scored.encode())]
 
 
-def not_modified(request: Request, headers: dict[str, str]) -> Response | None:
+def not_modified(request: Request, headers: RawHeaders) -> Response | None:
     """The answer 304 when the client has this one already, by `If-None-Match`; None when it does not."""
-    asked = request.headers.get("if-none-match")
+    asked = dict(request.scope["headers"]).get(b"if-none-match")
     if asked is None:
         return None
-    tags = [tag.strip().removeprefix("W/") for tag in asked.split(",")]
-    same = "*" in tags or headers["etag"] in tags
-    return Response(status_code=304, headers={**headers, "cache-control": "private, no-cache"}) if same else None
+    tags = [tag.strip().removeprefix(b"W/") for tag in asked.split(b",")]
+    if b"*" not in tags and dict(headers)[b"etag"] not in tags:
+        return None
+    response = Response(status_code=304, headers={"cache-control": "private, no-cache"})
+    response.raw_headers += headers
+    return response

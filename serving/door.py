@@ -133,10 +133,8 @@ class Door:
         await self._idempotency.serve(scope, given, visit.send, header=key, route=route, body=body)
 
     async def _identify(self, scope: Scope, headers: intake.Headers) -> ApiKey:
-        authorization = headers.get(b"authorization")
-        text = None if authorization is None else authorization.decode("latin-1")
         now = datetime.now(UTC)
-        key = await self._keyring.key_of(text, now=now, tick=time.monotonic())
+        key = await self._keyring.key_of(headers.get(b"authorization"), now=now, tick=time.monotonic())
         self._notes.used(key.prefix, now)
         scope["state"]["key"] = key
         scope["state"]["store"] = self._store.of(key.tenant)

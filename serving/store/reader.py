@@ -126,18 +126,17 @@ class Reader:
         return [self._stored(run.run_id, row[0], row[1:]) for row in rows]
 
     def _answer(self, row: Row, user_id: str) -> StoredScore | Absence:
-        run_id, *told, why = row
-        if told[0] is not None:
-            return self._stored(run_id, user_id, tuple(told))
+        if row[1] is not None:
+            return self._stored(row[0], user_id, row[1:-1])
+        why = row[-1]
         return Absence.UNKNOWN if why is None else Absence(why)
 
     def _stored(self, run_id: int, user_id: str, told: Row) -> StoredScore:
-        contactable, probability_before = told[-2:]
+        *fields, contactable, probability_before = told
         run = self._remembered(run_id)
         before = None if probability_before is None else self._before(run, probability_before)
         allowed = None if contactable is None else bool(contactable)
-        fields: Row = (*told[:-2], allowed, before)
-        return StoredScore(run, user_id, *fields)
+        return StoredScore._make((run, user_id, *fields, allowed, before))
 
     def _before(self, run: Run, churn_probability: float) -> Before | None:
         """None when the run was removed just now."""

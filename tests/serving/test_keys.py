@@ -149,7 +149,7 @@ def test_a_key_that_makes_no_sense_is_refused(
 def test_an_expired_key_no_longer_works_from_that_moment_on(empty_store: ScoreStore) -> None:
     made = empty_store.create_key("crm", ["scores:read"], now=NOW, expires_at=LATER)
     keyring = Keyring(empty_store, memory_seconds=5)
-    header = f"Bearer {made.token}"
+    header = f"Bearer {made.token}".encode()
     assert asyncio.run(keyring.key_of(header, now=NOW, tick=0.0)) == made.key
     with pytest.raises(RefusedError):
         asyncio.run(keyring.key_of(header, now=LATER, tick=1.0))
@@ -158,7 +158,7 @@ def test_an_expired_key_no_longer_works_from_that_moment_on(empty_store: ScoreSt
 def test_a_revoked_key_stops_working_when_the_memory_of_it_ends(empty_store: ScoreStore) -> None:
     made = empty_store.create_key("crm", ["scores:read"], now=NOW)
     keyring = Keyring(empty_store, memory_seconds=4)
-    header = f"Bearer {made.token}"
+    header = f"Bearer {made.token}".encode()
     asyncio.run(keyring.key_of(header, now=NOW, tick=10.0))
     empty_store.revoke_key("crm", now=NOW)
     assert asyncio.run(keyring.key_of(header, now=NOW, tick=13.9)).name == "crm"
