@@ -117,6 +117,12 @@ _IDEMPOTENCY_KEY = {
 }
 
 
+_REFUSED_BY_THE_SERVER = {
+    "414": {"description": "The address has more than 64 KB: refused by the server itself, without a body."},
+    "431": {"description": "The headers have more than 64 KB: refused by the server itself, without a body."},
+}
+
+
 def _let_pages_ask(app: FastAPI, origins: tuple[str, ...]) -> None:
     """Let pages of these origins ask from a browser: before the door, because a browser's first question has no key."""
     told = ("x-request-id", "retry-after", "ratelimit", "ratelimit-policy", "link", "etag", "idempotent-replayed")
@@ -155,7 +161,9 @@ def _openapi(app: FastAPI, matrix: RouteMatrix) -> dict[str, Any]:  # Any: OpenA
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():  # names that read well in generated clients
-                document["paths"][route.path_format][method.lower()]["operationId"] = route.name
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["operationId"] = route.name
+                operation["responses"] |= _REFUSED_BY_THE_SERVER
     for address in matrix.addresses:
         for method, rule in address.rules.items():
             if rule.scope is not None:

@@ -46,6 +46,14 @@ class Live:
     def client(self) -> httpx.Client:
         return httpx.Client(base_url=self.address, headers=self.headers, timeout=10)
 
+    def wait_for_the_champion(self) -> None:
+        """Until the service can compute scores."""
+        with self.client() as client:
+            until = time.monotonic() + 60
+            while any(check["name"] == "champion" for check in client.get("/readyz").json()["checks"]):
+                assert time.monotonic() < until, client.get("/readyz").text
+                time.sleep(0.1)
+
     def workers(self) -> list[int]:
         """The processes that answer, by their ids."""
         own = self.process.pid

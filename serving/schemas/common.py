@@ -8,6 +8,7 @@ LONGEST_USER_ID = 1024
 _MOST_KEYS = 20  # of a body; no address knows so many
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_USER_ID)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=8_000, pattern=r"^[A-Za-z0-9_-]+$")]
 Tier = Literal["high", "medium", "low"]
 Instant = Annotated[
     str,

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import Instant, Out, Probability, RunId, Tier
+from serving.schemas.common import Cursor, Instant, Out, Probability, RunId, Tier
 from serving.schemas.scores import Language, ScoreOut, SegmentName, Stage
 
 MOST_LISTED = 10_000
@@ -24,7 +24,7 @@ class AtRiskQuery(BaseModel):
     )
     reasons: Language | None = Field(None, description="Language of reasons and changes; `none` leaves them out.")
     limit: int = Field(100, ge=1, le=MOST_LISTED, description=f"Users a page, 1 to {MOST_LISTED:,}.")
-    cursor: str | None = Field(None, max_length=8_000, description="`next_cursor` of the page before.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
     format: Literal["json", "csv"] | None = Field(None, description="Overrides the header Accept.")
 
 
@@ -74,7 +74,7 @@ class RunsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=1000, description="Runs a page, 1 to 1,000.")
-    cursor: str | None = Field(None, max_length=8_000, description="`next_cursor` of the page before.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
 
 
 class RunsOut(Out):

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import LONGEST_USER_ID, In, Instant, Out, Probability, RunId, Tier, UserId
+from serving.schemas.common import LONGEST_USER_ID, Cursor, In, Instant, Out, Probability, RunId, Tier, UserId
 
 MOST_IDS = 10_000
 Stage = Literal["new", "returned", "active", "cooling", "silent"]
@@ -145,7 +145,7 @@ class HistoryQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(100, ge=1, le=1000, description="Scores a page, 1 to 1,000.")
-    cursor: str | None = Field(None, max_length=8_000, description="`next_cursor` of the page before.")
+    cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
     reasons: Language | None = Field(None, description="Language of reasons and changes; `none` leaves them out.")
 
 

@@ -14,6 +14,7 @@ from features.windows import Interval, days, utc
 from serving.app import create_app
 from serving.settings import ServiceSettings
 from serving.store import RunFacts, Score, ScoreStore
+from tests.open_shop import OpenShop, open_shop
 from tests.postgres import PostgresServer, running_postgres
 
 CUTOFF = utc("2026-06-01")
@@ -54,6 +55,11 @@ CAST = {"ada": (0.9, "high"), "bert": (0.6, "medium"), "chen": (0.3, "low"), "da
 def facts() -> RunFacts:
     horizon = Interval(CUTOFF, CUTOFF + days(30))
     return RunFacts(CUTOFF, horizon, CUTOFF + days(7), "3", "churn-3f1c0a9be2d4", MODEL_FACTS)
+
+
+@pytest.fixture(scope="session")
+def shop_of_today(tmp_path_factory: pytest.TempPathFactory) -> OpenShop:
+    return open_shop(tmp_path_factory.mktemp("shop"))
 
 
 @pytest.fixture
