@@ -1,7 +1,8 @@
-"""Questions for one user's score that arrive while others are being answered go to a distant store as one.
+"""Questions for one user's score that arrive while others are being answered go to the store as one.
 
-A round trip and a statement cost more than a row, so under load the store is asked for a dozen users at once and
-answers several times as many of them; a single question still goes at once, alone.
+A statement costs more than a row of its answer, and so does a round trip, or the turn that SQLite offers the other
+threads at each step. Under load the store is asked for dozens of users at once and answers several times as many of
+them; a single question still goes at once, alone.
 """
 
 import asyncio
@@ -10,16 +11,14 @@ from weakref import WeakKeyDictionary
 from serving.asking import asked
 from serving.store import Absence, ScoreStore, StoredScore
 
-_AT_A_TIME = 2  # one question is on its way while the answer to another is being taken apart
+_AT_A_TIME = 2  # of a distant store one question is on its way while the answer to another is being taken apart
 _MOST_TOGETHER = 100  # users; more would make the first of them wait for the last
 
 Answer = StoredScore | Absence
 
 
 async def score_asked(store: ScoreStore, user_id: str) -> Answer:
-    """What `store.score(user_id)` returns, asked directly or together with other users' by what suits the store."""
-    if store.database.near:
-        return await asked(store, store.score, user_id)
+    """What `store.score(user_id)` returns, asked alone or together with other users'."""
     gathering = _gatherings.get(store)
     if gathering is None:
         gathering = _gatherings[store] = _Gathering()
@@ -46,15 +45,21 @@ class _Gathering:
         while self._waiting:
             asked_now, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
             try:
-                found = await asked(store, store.lookup, [user_id for user_id, _ in asked_now])
+                answers = await _answers(store, [user_id for user_id, _ in asked_now])
             except Exception as error:  # noqa: BLE001 (raised where each of them waits)
                 for _, answer in asked_now:
                     if not answer.done():
                         answer.set_exception(error)
             else:
-                for (_, answer), told in zip(asked_now, found.answers, strict=True):
+                for (_, answer), told in zip(asked_now, answers, strict=True):
                     if not answer.done():  # who waited may have gone
                         answer.set_result(told)
+
+
+async def _answers(store: ScoreStore, user_ids: list[str]) -> list[Answer]:
+    if len(user_ids) == 1:
+        return [await asked(store, store.score, user_ids[0])]
+    return (await asked(store, store.lookup, user_ids)).answers
 
 
 _gatherings: WeakKeyDictionary[ScoreStore, _Gathering] = WeakKeyDictionary()

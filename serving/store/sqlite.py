@@ -177,7 +177,6 @@ class Sqlite:
                 address, uri=True, isolation_level=None, check_same_thread=False, timeout=READER_TIMEOUT_SECONDS
             )
             found.execute("PRAGMA query_only = ON")
-            found.execute("PRAGMA mmap_size = 1073741824")  # page reads without a copy; only address space is taken
             self._threads.connection = found
             self._opened.append(found)
         return found

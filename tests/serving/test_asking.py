@@ -91,7 +91,7 @@ def test_everybody_who_asks_at_once_gets_the_answer_of_his_own_user(store: Score
     assert [_told(answer) for answer in asyncio.run(together())] == [_told(store.score(name)) for name in names]
 
 
-@ONLY_POSTGRESQL
+@BOTH
 def test_who_waits_together_is_refused_together(store: ScoreStore, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_user_ids: list[str]) -> None:
         _locked()
