@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import BadInput
-from holdfast import steps
 from holdfast.folder import Folder
+from holdfast.house_rules import house_rules
 from holdfast.session import Session
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def service_settings(session: Session, *, port: int | None = None) -> "ServiceSe
         store_url=session.store_url,
         jobs_folder=session.folder.jobs,
         folders=_folders(session, brands),
-        rules=steps.house_rules(session),
+        rules=house_rules(session),
         **said,
     )
 

@@ -20,6 +20,7 @@ from features.summary import LogSummary
 from features.windows import iso
 from holdfast import own_features, processors, versions
 from holdfast.definitions import check_definition, check_kinds, definition_of, renewals_of
+from holdfast.house_rules import house_rules
 from holdfast.scores import open_store
 from holdfast.session import Session
 from holdfast.tables import write_table
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from holdfast.gate_steps import Promoted
     from models.reasons import Language
     from models.registry import Registry
-    from serving.house_rules import HouseRules
     from serving.store.records import Absence, RunFacts, Score
     from training.fit import TrainSettings
     from training.profit import Costs
@@ -167,19 +167,6 @@ def score(session: Session, *, cutoff: datetime | None, to: Path | None, keep: b
         tiers={tier: counts[tier] for tier in TIERS},
         run_id=run_id,
         file=to,
-    )
-
-
-def house_rules(session: Session) -> "HouseRules":
-    """Who gets no score, whom nobody may contact, and what users are worth by the settings."""
-    from serving.house_rules import HouseRules, Worth  # noqa: PLC0415 as below
-
-    said, costs = session.settings.score, session.settings.costs
-    return HouseRules(
-        opted_out=said.opted_out,
-        no_contact=said.no_contact,
-        least_history=said.least_history,
-        worth=Worth(costs.value, costs.value_days),
     )
 
 
