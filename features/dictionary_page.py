@@ -33,7 +33,7 @@ _FAMILIES = {
     "lifecycle": ("生命周期", "How long the user has been here, and how it began.", "用户来了多久，开始时如何。"),
     "service": ("服务", "Complaints, errors and other troubles.", "投诉、错误和其他麻烦。"),
     "treatment": ("触达", "What the company did, and what came of it.", "公司做了什么，效果如何。"),
-    "calendar": ("日历", "The season of the cutoff.", "截止时刻所处的季节。"),
+    "calendar": ("日历", "When the cutoff is.", "截止时刻所处的时间。"),
     "profile": ("画像", "What is known beside events.", "事件之外已知的信息。"),
 }
 _UNITS = {

@@ -41,10 +41,11 @@ class Variety(StrEnum):
 
 
 class Season(StrEnum):
-    """Where in the year the cutoff lies, as two numbers, so that December is next to January."""
+    """Where in time the cutoff lies: in the year as two numbers, so that December is next to January, or which day."""
 
     SINE = "sine"
     COSINE = "cosine"
+    DAY = "day"  # days since 1970-01-01 UTC
 
 
 _FAMILY_OF = {
@@ -329,7 +330,7 @@ class Arithmetic(Expression):
 
 @dataclass(frozen=True, slots=True)
 class OfCutoff(Expression):
-    """A property of the cutoff itself: the sine or cosine of the day of the year."""
+    """A property of the cutoff itself: the sine or cosine of the day of the year, or the day itself."""
 
     season: Season
 

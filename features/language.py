@@ -295,7 +295,7 @@ def profile(name: str) -> Profile:
 
 
 def season(part: Season) -> OfCutoff:
-    """The sine or cosine of the cutoff's day of the year."""
+    """The sine or cosine of the cutoff's day of the year, or the day itself."""
     return OfCutoff(part)
 
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _DAYS_PER_YEAR = 365.2425  # the mean Gregorian year
 _ROWS_AT_A_TIME = 64  # their registers stay in the processor's cache
 _APART = 8  # numbers between registers, lest they all fall into the same lines of it
-_STEPS = ("+", "-", "*", "/", "root", "magnitude", "smaller", "larger", Season.SINE, Season.COSINE)
-_PLUS, _MINUS, _TIMES, _OVER, _ROOT, _MAGNITUDE, _SMALLER, _LARGER, _SINE, _COSINE = range(len(_STEPS))
+_STEPS = ("+", "-", "*", "/", "root", "magnitude", "smaller", "larger", *Season)
+_PLUS, _MINUS, _TIMES, _OVER, _ROOT, _MAGNITUDE, _SMALLER, _LARGER, _SINE, _COSINE, _DAY = range(len(_STEPS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,9 @@ def _run(  # noqa: C901, PLR0912 - one branch an operation; Numba takes no objec
                     one, other = left[row], right[row]
                     chosen = min(one, other) if operation == _SMALLER else max(one, other)
                     result[row] = np.nan if np.isnan(one) or np.isnan(other) else chosen
+            elif operation == _DAY:
+                for row in range(rows):
+                    result[row] = cutoffs[first + row] / MICROSECONDS_PER_DAY
             else:
                 for row in range(rows):
                     angle = 2 * np.pi * (cutoffs[first + row] / MICROSECONDS_PER_DAY) / _DAYS_PER_YEAR

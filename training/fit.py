@@ -186,6 +186,7 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
     """
     check_outcomes(rows)
     if recipe.only:
+        rows = replace(rows, growing=())  # the few features are all there is
         dates = (*dates, *(name for name in rows.snapshots.names if name not in recipe.only and name not in dates))
     if recipe.linear_l2 is not None:
         settings = replace(settings, linear_l2=recipe.linear_l2)
@@ -196,7 +197,11 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
 def unfitted(
     settings: TrainSettings, rows: TrainingSet, *, trees: int, booster_weight: float, dates: tuple[str, ...]
 ) -> ChurnModel:
-    """The model of the settings, not fitted: `rows` say which features there are, `dates` as for `fit_model`."""
+    """The model of the settings, not fitted: `rows` say which features there are, `dates` as for `fit_model`.
+
+    What grows as the log does is for the trees alone too: the regression would follow it out of what is known
+    (measured: on the newest cutoff of the groceries it predicted .81 of what came with it, .94 without).
+    """
     directions = directions_of(settings, rows.snapshots.names, categorical=rows.categorical)
     return ChurnModel(
         n_estimators=trees,
@@ -209,7 +214,7 @@ def unfitted(
         n_seeds=settings.boosters,
         booster_weight=booster_weight,
         linear_l2=settings.linear_l2,
-        booster_only=dates,
+        booster_only=(*dates, *rows.growing),
         categorical=rows.categorical,
         rising=directions.rising,
         falling=directions.falling,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
 from features.fifths import DatedFifths
+from features.growth import grows
 from features.plan import make_plan
 from features.pool import OnProgress
 from features.population import Population
@@ -45,6 +46,7 @@ class TrainingSet:
     labels: FloatArray
     facts: SimpleFacts
     categorical: tuple[str, ...] = ()  # the features whose numbers are codes
+    growing: tuple[str, ...] = ()  # those that grow as the log does
     fifths: DatedFifths | None = None  # of the newest population; none when no feature is relative to it
     year_ago: "TrainingSet | None" = None  # the populations a year before, where the log knows them: see `level`
 
@@ -72,7 +74,9 @@ class TrainingSet:
         snapshots = self.snapshots
         places = [snapshots.names.index(name) for name in names]
         fewer = replace(snapshots, names=tuple(names), matrix=np.ascontiguousarray(snapshots.matrix[:, places]))
-        return replace(self, snapshots=fewer, categorical=tuple(name for name in self.categorical if name in names))
+        categorical = tuple(name for name in self.categorical if name in names)
+        growing = tuple(name for name in self.growing if name in names)
+        return replace(self, snapshots=fewer, categorical=categorical, growing=growing)
 
     def at(self, cutoffs: Sequence[datetime]) -> "TrainingSet":
         """The rows of these cutoffs whose outcome is known."""
@@ -149,8 +153,10 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
     rows = _stacked(pieces)
     categorical = tuple(feature.name for feature in features if feature.categories)
+    growing = tuple(feature.name for feature in features if grows(feature.expression))
     fifths = fifths_of(rows.snapshots, plan, cutoff=max(whole or cutoffs), fingerprint=features.fingerprint)
-    return replace(rows, snapshots=in_population(rows.snapshots, plan), categorical=categorical, fifths=fifths)
+    everything = in_population(rows.snapshots, plan)
+    return replace(rows, snapshots=everything, categorical=categorical, growing=growing, fifths=fifths)
 
 
 def expected_rows(log: Bucketed, population: Population, *, cutoffs: Sequence[datetime], as_known: bool = False) -> int:

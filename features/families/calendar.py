@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
-"""Calendar: the season of the cutoff and the same weeks a year ago, so that a Christmas does not look like loyalty."""
+"""Calendar: when the cutoff is, and the same weeks a year ago, so that a Christmas does not look like loyalty."""
 
 from features.expressions import Season
 from features.families.shape import MONTH, Named, Shape, span
@@ -11,13 +11,18 @@ _BEFORE = 336  # days: 28 days that end then begin 364 days, 52 whole weeks, bef
 
 
 def columns(shape: Shape) -> list[Named]:
-    """The season, and what the user did in the four weeks that began a year before the cutoff."""
-    return _season(shape) + _last_year(shape)
+    """When the cutoff is, and what the user did in the four weeks that began a year before the cutoff."""
+    return _when(shape) + _last_year(shape)
 
 
-def _season(shape: Shape) -> list[Named]:
+def _when(shape: Shape) -> list[Named]:
+    """The season where one is known; else the day, from which trees learn how the level moved, and stay at the newest.
+
+    Not both: where the season is known, its level a year ago can be followed (`training.level`), and a day beside it
+    hides from that what there is to follow.
+    """
     if shape.history_days < LEAST_HISTORY_FOR_SEASONS:
-        return []
+        return [("cutoff_day", season(Season.DAY).says("day {:,.0f} of the calendar", zh="日历上的第 {:,.0f} 天"))]
     return [
         ("season_sine", season(Season.SINE).says("time of the year (sine {:.2f})", zh="一年中的时节（正弦 {:.2f}）")),
         (

@@ -105,6 +105,12 @@ def test_the_season_is_the_same_a_year_later():
     assert this == pytest.approx(next_year, abs=0.01)
 
 
+def test_the_day_of_the_cutoff_goes_on():
+    plan = make_plan(feature_set(day=season(Season.DAY)))
+    nobody = user_events({"ada": []})
+    assert [of_user(nobody, plan, cutoff=utc(text))[0][0] for text in ("1970-01-02", "1970-01-03T12:00Z")] == [1, 2.5]
+
+
 @pytest.mark.parametrize("ago", [days(-1), days(-28)])
 def test_no_window_reaches_past_the_cutoff(ago):
     with pytest.raises(BadInput, match=r"a span of -\d+ days.*before the cutoff"):

@@ -90,6 +90,13 @@ def test_what_the_recipe_said_on_validation_is_what_its_blend_says() -> None:
     assert losses.mean() == pytest.approx(min(recipe.log_losses.values()))
 
 
+def test_what_grows_with_the_log_is_for_the_trees_only_but_for_the_few_features_of_a_simple_recipe() -> None:
+    rows = replace(_rows(1), growing=("aside",))
+    assert fit_model(rows, Recipe(40, 0.5), settings=QUICK, dates=("noise",)).booster_only == ("noise", "aside")
+    simple = fit_model(rows, Recipe(0, 0.0, only=("ahead", "aside")), settings=QUICK)
+    assert simple.booster_only == ("noise",)
+
+
 def test_dates_are_for_the_trees_only() -> None:
     model = fit_model(_rows(1), Recipe(40, 0.5), settings=QUICK, dates=("noise",))
     assert model.booster_only == ("noise",)
