@@ -29,6 +29,7 @@ class Cancel:
     kinds: tuple[str, ...]
     starts: tuple[str, ...] = ()
     kind: ClassVar[str] = "cancel"
+    foretold: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         for name in ("kinds", "starts"):

@@ -33,6 +33,10 @@ class Outcome(Protocol):
         """Its name in settings and in JSON."""
 
     @property
+    def foretold(self) -> bool:
+        """Whether dates that are known at the cutoff tell most of it, so that a model may be as good as they are."""
+
+    @property
     def went(self) -> str:
         """What those who have gone did, in words: `were silent for a whole horizon`."""
 

@@ -21,6 +21,7 @@ class Inactivity:
     """Gone is who is not active in the whole horizon; the population is who was active in the look-back."""
 
     kind: ClassVar[str] = "inactivity"
+    foretold: ClassVar[bool] = False
 
     @property
     def went(self) -> str:

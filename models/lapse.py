@@ -26,6 +26,7 @@ class Lapse:
 
     renewals: Renewals
     kind: ClassVar[str] = "lapse"
+    foretold: ClassVar[bool] = True  # few whose paid time reaches beyond the horizon lapse in it
 
     @property
     def went(self) -> str:

@@ -227,6 +227,7 @@ def _test(
         dates=dates,
         capacity=_capacity(settings, rows=len(test), cutoffs=len(split.test)),
         costs=costs,
+        foretold=split.definition.outcome.foretold,
     )
 
 

@@ -66,7 +66,7 @@ def together(trials: Sequence[Trial], *, seed: int, replicates: int) -> Trial:
             drawn[name].append(compute(weights))
     why = why_missing(labels)
     evaluations = {name: _evaluation(point[name], drawn[name], why=why) for name in names}
-    return Trial(users, labels, probabilities, scores, evaluations)
+    return Trial(users, labels, probabilities, scores, evaluations, foretold=trials[0].foretold)
 
 
 def slices(trials: Sequence[Trial]) -> Iterator[slice]:

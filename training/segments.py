@@ -153,7 +153,7 @@ def _part(trial: Trial, mask: Mask, *, seed: int, replicates: int) -> Trial:
         name: evaluate(labels, values, users=users, seed=seed, ranks=scores[name], replicates=replicates)
         for name, values in probabilities.items()
     }
-    return Trial(users, labels, probabilities, scores, evaluations)
+    return Trial(users, labels, probabilities, scores, evaluations, foretold=trial.foretold)
 
 
 def _count(users: NDArray[np.object_]) -> int:

@@ -33,6 +33,7 @@ class Trial:
     evaluations: dict[str, Evaluation]
     capacity: float = CAPACITY  # the share of the rows that can be looked after
     appraisal: Appraisal | None = None  # what a campaign would bring; none where one outcome is all there is
+    foretold: bool = False  # whether the definition's outcome is mostly told by dates that are known at the cutoff
 
     @property
     def ours(self) -> Evaluation:
@@ -73,11 +74,12 @@ def hold_trial(
     dates: tuple[str, ...] = (),
     capacity: float = CAPACITY,
     costs: Costs = PAPER,
+    foretold: bool = False,
 ) -> Trial:
     """Everybody's predictions on the test rows, evaluated on the same draws of users.
 
     `dates` names features of the cutoff itself, which the baselines were not given. `capacity` is the share of the
-    rows that can be looked after.
+    rows that can be looked after, `foretold` the outcome's (`models.definition`).
     """
     rows = test.rows_without(dates)
     probabilities = {OURS: model.predict_proba(test.frame)[:, 1]}
@@ -96,7 +98,7 @@ def hold_trial(
         )
         for name in probabilities
     }
-    held = Trial(test.users, test.labels, probabilities, scores, evaluations, capacity=capacity)
+    held = Trial(test.users, test.labels, probabilities, scores, evaluations, capacity, foretold=foretold)
     if held.ours["auc"].missing_because:
         return held
     return replace(held, appraisal=_appraised(held, costs=costs, seed=seed, replicates=replicates))

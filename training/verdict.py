@@ -122,7 +122,10 @@ def _against_regression(trial: Trial) -> Iterator[Finding]:
 def _too_good(trial: Trial) -> Iterator[Finding]:
     """What is better than churn can be told by honest means: in itself, or against a simple model that saw the same."""
     auc, lead = trial.ours["auc"], trial.gain("logistic_regression", metric="auc")
-    if auc.value > SUSPICIOUS_AUC:
+    if auc.value > SUSPICIOUS_AUC and trial.foretold:
+        words = f"an AUC of {auc.value:.3f} may be what the dates of paid time tell"
+        yield Finding("foretold_auc", f"{words}; {_LEAK}.", Decision.WITH_CARE)
+    elif auc.value > SUSPICIOUS_AUC:
         yield Finding("suspicious_auc", f"an AUC of {auc.value:.3f} is too good to be true: {_LEAK}.", Decision.DO_NOT)
     elif lead.value > USUAL_LEAD:
         name = NAMES["logistic_regression"]

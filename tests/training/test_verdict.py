@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 
 from training.metrics import evaluate
@@ -82,3 +84,9 @@ def test_few_users_ask_for_care_and_a_handful_of_churners_forbids() -> None:
 def test_an_auc_that_is_too_good_to_be_true_forbids() -> None:
     trial = _trial(labels=(np.random.default_rng(1).normal(-1.0, 1.5, ROWS) > -0.5).astype(float))
     assert "suspicious_auc" in _codes(judge(trial))
+
+
+def test_where_paid_time_foretells_the_outcome_such_an_auc_asks_for_care() -> None:
+    trial = _trial(labels=(np.random.default_rng(1).normal(-1.0, 1.5, ROWS) > -0.5).astype(float))
+    found = [one for one in judge(replace(trial, foretold=True)).findings if one.code.endswith("_auc")]
+    assert [(one.code, one.decision) for one in found] == [("foretold_auc", Decision.WITH_CARE)]
