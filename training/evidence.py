@@ -218,7 +218,7 @@ def _test(
     test = rows.at(split.test)
     look_back_days = split.definition.look_back / days(1)
     costs = priced(settings.costs, spent=test.facts.monetary, churned=test.labels, look_back_days=look_back_days)
-    return hold_trial(
+    held = hold_trial(
         tested,
         baselines,
         test,
@@ -227,8 +227,8 @@ def _test(
         dates=dates,
         capacity=_capacity(settings, rows=len(test), cutoffs=len(split.test)),
         costs=costs,
-        foretold=split.definition.outcome.foretold,
     )
+    return replace(held, foretold=split.definition.outcome.foretold)
 
 
 def _capacity(settings: TrainSettings, *, rows: int, cutoffs: int) -> float:

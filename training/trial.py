@@ -74,12 +74,11 @@ def hold_trial(
     dates: tuple[str, ...] = (),
     capacity: float = CAPACITY,
     costs: Costs = PAPER,
-    foretold: bool = False,
 ) -> Trial:
     """Everybody's predictions on the test rows, evaluated on the same draws of users.
 
     `dates` names features of the cutoff itself, which the baselines were not given. `capacity` is the share of the
-    rows that can be looked after, `foretold` the outcome's (`models.definition`).
+    rows that can be looked after.
     """
     rows = test.rows_without(dates)
     probabilities = {OURS: model.predict_proba(test.frame)[:, 1]}
@@ -98,7 +97,7 @@ def hold_trial(
         )
         for name in probabilities
     }
-    held = Trial(test.users, test.labels, probabilities, scores, evaluations, capacity, foretold=foretold)
+    held = Trial(test.users, test.labels, probabilities, scores, evaluations, capacity)
     if held.ours["auc"].missing_because:
         return held
     return replace(held, appraisal=_appraised(held, costs=costs, seed=seed, replicates=replicates))
