@@ -5,13 +5,15 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from features.user_events import FloatArray
 from training.snapshots import TrainingSet
+
+OTHERWISE = "[learnt from other rows or features]"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,26 +33,33 @@ class Kept:
 
     folder: Path | None
     protocol: str
-    rows: str  # the fingerprint of what was learnt from and asked about
+    learnt: str  # the fingerprint of what was learnt from
+    asked: str  # that of the test rows, whatever was known of them
 
     @classmethod
-    def of(cls, folder: Path | None, protocol: str, rows: TrainingSet) -> "Kept":
+    def of(cls, folder: Path | None, protocol: str, *, learnt: TrainingSet, asked: TrainingSet) -> "Kept":
         """The answers about just these rows, features and outcomes."""
-        return cls(folder, protocol, fingerprint(rows) if folder else "")
+        if folder is None:
+            return cls(None, protocol, "", "")
+        return cls(folder, protocol, fingerprint(learnt), fingerprint(asked.of(())))
 
-    def there(self) -> Iterator[Contestant]:
-        """Those that have answered before."""
+    def there(self, *, whatever_learnt: bool = False) -> Iterator[Contestant]:
+        """Those that have answered before; also those that had learnt from other rows or features, who say so."""
         for file in sorted(self.folder.glob(f"{_plain(self.protocol)}--*.json")) if self.folder else ():
             told = json.loads(file.read_text("utf-8"))
-            if told.pop("rows") == self.rows:
-                yield Contestant(**{**told, "probabilities": np.array(told["probabilities"], dtype=np.float64)})
+            learnt, asked = told.pop("learnt"), told.pop("asked")
+            if asked != self.asked or (learnt != self.learnt and not whatever_learnt):
+                continue
+            if learnt != self.learnt:
+                told["note"] = f"{OTHERWISE} {told['note']}".rstrip()
+            yield Contestant(**{**told, "probabilities": np.array(told["probabilities"], dtype=np.float64)})
 
     def keeping(self, found: Iterator[Contestant]) -> Iterator[Contestant]:
         """The same contestants, each written down as it comes."""
         for one in found:
             if self.folder and not math.isnan(one.processor):  # what our own training says anyway is not kept
-                told = {"rows": self.rows, "name": one.name, "wall": one.wall, "processor": one.processor,
-                        "note": one.note, "probabilities": one.probabilities.tolist()}  # fmt: skip
+                told = asdict(one) | {"probabilities": one.probabilities.tolist()}
+                told |= {"learnt": self.learnt, "asked": self.asked}
                 self.folder.mkdir(parents=True, exist_ok=True)
                 file = self.folder / f"{_plain(self.protocol)}--{_plain(one.name)}.json"
                 file.write_text(json.dumps(told), "utf-8")

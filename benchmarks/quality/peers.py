@@ -1,6 +1,6 @@
 """Others given the same rows, features and seconds, tested on the same rows with paired intervals.
 
-    python -m benchmarks.quality.peers --data DIR [--only NAME] [--peers NAME …] [--keep FOLDER]
+    python -m benchmarks.quality.peers --data DIR [--only NAME] [--peers NAME …] [--keep FOLDER [--only-kept]]
 
 Logistic regression (the baseline of the product, and one whose penalty is chosen on the newest cutoff), LightGBM at
 its defaults and a small LightGBM learn from the rows that our model learns from. FLAML and AutoGluon get the same
@@ -46,7 +46,8 @@ from training.snapshots import TrainingSet
 from training.splits import Cutoffs, Split, before
 
 SETTINGS = TrainSettings(workers=2, threads=2)
-PEERS = ("logistic regression", "the same, tuned", "LightGBM, defaults", "small GBM", "BG/NBD", "FLAML", "AutoGluon")
+BASELINE = "logistic regression"  # the product's own, which comes with our model
+PEERS = (BASELINE, "the same, tuned", "LightGBM, defaults", "small GBM", "BG/NBD", "FLAML", "AutoGluon")
 AND_A_CURVE = " and a curve"
 OUTSIDE = {"FLAML": "flaml", "AutoGluon": "autogluon"}
 SMALL: dict[str, Any] = {  # Any: LightGBM's parameters; the baseline of the data's own page
@@ -138,8 +139,8 @@ def insiders(arena: Arena, wanted: tuple[str, ...] = PEERS) -> Iterator[Contesta
     """Those that need nothing of their own."""
     from lightgbm import LGBMClassifier
 
-    if "logistic regression" in wanted:
-        yield Contestant("logistic regression", arena.evidence.trial.probabilities["logistic_regression"])
+    if BASELINE in wanted:
+        yield Contestant(BASELINE, arena.evidence.trial.probabilities["logistic_regression"])
     if "the same, tuned" in wanted:
         yield _tuned(arena)
     fit, test = arena.of(arena.split.fit), arena.of(arena.split.test)
@@ -266,6 +267,11 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only protocols whose name holds this text")
     parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS)
     parser.add_argument("--keep", type=Path, help="folder of what peers said of these rows, not to be asked again")
+    parser.add_argument(
+        "--only-kept",
+        action="store_true",
+        help="ask nobody; what was kept stands for what would be said, even if it was learnt otherwise",
+    )
     parser.add_argument("--cache", type=Path, default=CACHE, help="folder of the environment for FLAML and the others")
     asked = parser.parse_args()
     wanted = tuple(asked.peers)
@@ -278,11 +284,19 @@ def main() -> None:
             except FileNotFoundError as missing:
                 print(f"{protocol.name}: left out, {missing.filename} is not there\n")
                 continue
-            _print(protocol, log, python=python, folder=Path(folder), wanted=wanted, keep=asked.keep)
+            _print(protocol, log, python=python, folder=Path(folder), wanted=wanted, keep=asked.keep,
+                   only_kept=asked.only_kept)  # fmt: skip
 
 
 def _print(
-    protocol: Protocol, log: EventLog, *, python: str, folder: Path, wanted: tuple[str, ...], keep: Path | None
+    protocol: Protocol,
+    log: EventLog,
+    *,
+    python: str,
+    folder: Path,
+    wanted: tuple[str, ...],
+    keep: Path | None,
+    only_kept: bool,
 ) -> None:
     arena = arena_of(protocol, log)
     ours = arena.evidence.trial.ours
@@ -297,9 +311,12 @@ def _print(
     )
     for told in level.watch:
         print(f"  the watch: {told.says()}")
-    kept = Kept.of(keep, protocol.name, arena.of((*arena.split.fit, *arena.split.test)))
-    there = [one for one in kept.there() if one.name.removesuffix(AND_A_CURVE) in wanted]
-    ask = tuple(name for name in wanted if name not in {one.name for one in there})
+    kept = Kept.of(
+        keep, protocol.name, learnt=arena.of((*arena.split.fit, *arena.split.test)), asked=arena.of(arena.split.test)
+    )
+    there = [one for one in kept.there(whatever_learnt=only_kept) if one.name.removesuffix(AND_A_CURVE) in wanted]
+    answered = {one.name for one in there}
+    ask = tuple(name for name in wanted if name == BASELINE or not (only_kept or name in answered))
     asked = outsiders(arena, log, python=python, folder=folder, wanted=ask)
     for contestants in (iter(there), kept.keeping(insiders(arena, ask)), kept.keeping(asked)):
         for one in _going_on(beside(arena, contestants)):

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.gate.__main__ import BETTER, FAULTY, PLAIN, Book, look, page
 from benchmarks.gate.rollback import Rolled, write_events
 from benchmarks.gate.trials import RICH, Shop, nothing_to_read, odds_doubled, silently_other_features
-from benchmarks.quality.contestants import Contestant, Kept
+from benchmarks.quality.contestants import OTHERWISE, Contestant, Kept
 from benchmarks.quality.levels import level_of
 from benchmarks.quality.peers import Arena, beside, insiders
 from benchmarks.quality.protocols import PROTOCOLS
@@ -97,15 +97,25 @@ def test_peers_are_judged_on_the_same_rows_and_draws(arena: Arena) -> None:
 
 
 def test_what_a_peer_said_is_kept_while_the_rows_are_the_same(arena: Arena, tmp_path: Path) -> None:
-    rows = arena.of((*arena.split.fit, *arena.split.test))
-    asked = list(Kept.of(tmp_path, "a log 60/30", rows).keeping(insiders(arena)))
-    there = {one.name: one for one in Kept.of(tmp_path, "a log 60/30", rows).there()}
+    learnt, test = arena.of(arena.split.fit), arena.of(arena.split.test)
+    kept = Kept.of(tmp_path, "a log 60/30", learnt=learnt, asked=test)
+    asked = list(kept.keeping(insiders(arena)))
+    there = {one.name: one for one in kept.there()}
     assert sorted(there) == ["LightGBM, defaults", "small GBM", "the same, tuned"]  # the baseline comes with our model
     assert all(np.array_equal(there[one.name].probabilities, one.probabilities) for one in asked[1:])
-    fewer = rows.where(np.arange(len(rows)) > 0)
-    assert not list(Kept.of(tmp_path, "a log 60/30", fewer).there())
-    assert not list(Kept.of(tmp_path, "another log", rows).there())
-    assert not list(Kept.of(None, "a log 60/30", rows).there())
+    assert not list(Kept.of(tmp_path, "another log", learnt=learnt, asked=test).there())
+    assert not list(Kept.of(None, "a log 60/30", learnt=learnt, asked=test).there())
+
+
+def test_who_learnt_from_other_features_says_so_and_is_not_asked_about_others(arena: Arena, tmp_path: Path) -> None:
+    learnt, test = arena.of(arena.split.fit), arena.of(arena.split.test)
+    list(Kept.of(tmp_path, "a log", learnt=learnt, asked=test).keeping(insiders(arena, ("small GBM",))))
+    fewer = Kept.of(tmp_path, "a log", learnt=learnt.of(("visits_7d",)), asked=test.of(("visits_7d",)))
+    assert not list(fewer.there())
+    (one,) = fewer.there(whatever_learnt=True)
+    assert one.note == OTHERWISE
+    others = Kept.of(tmp_path, "a log", learnt=learnt, asked=test.where(np.arange(len(test)) > 0))
+    assert not list(others.there(whatever_learnt=True))
 
 
 def test_the_level_is_told_with_what_the_watch_says(arena: Arena, small_shop: Shop) -> None:
