@@ -89,9 +89,11 @@ def test_every_setting_has_a_value_that_is_understood() -> None:
 
 def test_every_command_that_is_named_exists_with_its_options() -> None:
     found = list(commands())
-    assert {words[0] for words in found} == {"serve", "cycle", "keys"}
+    assert {words[0] for words in found} == {"serve", "cycle", "keys", "webhooks"}
     for words in found:
         command: click.Command | None = cli.get_command(click.Context(cli), words[0])
+        if isinstance(command, click.Group) and len(words) > 1:
+            command = command.get_command(click.Context(command), words[1])
         assert command is not None
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options, words
@@ -105,7 +107,8 @@ def commands() -> Iterator[list[str]]:
     docker = text("Dockerfile")
     yield json.loads(re.findall(r"^CMD (.+)$", docker, re.MULTILINE)[-1])
     yield documents(DEPLOY / "compose.yaml")[0]["services"]["serve"]["command"]
-    yield container("serve.yaml")["args"]
+    yield documents(DEPLOY / "compose.yaml")[0]["services"]["webhooks"]["command"]
+    yield from (container(name)["args"] for name in ("serve.yaml", "webhooks.yaml"))
 
 
 def container(name: str) -> dict[str, Any]:
