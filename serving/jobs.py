@@ -5,6 +5,7 @@ how far it has come; a job whose worker died is begun anew by another one.
 """
 
 import logging
+import re
 import secrets
 import shutil
 import threading
@@ -35,6 +36,7 @@ KEPT = timedelta(hours=24)  # what a job came to is kept, then its files are rem
 MOST_USERS = 2_000_000  # of a file: a small one may hold a great many, whose scores fill the disk
 MOST_DEATHS = 3  # of workers over one job: it is what kills them
 _LONGEST_TROUBLE = 500
+_ID = re.compile("job_[0-9a-f]{24}")
 _log = logging.getLogger("holdfast.service")
 
 
@@ -161,6 +163,15 @@ class Jobs:
 def new_id() -> str:
     """The id of a new job; it cannot be guessed."""
     return f"job_{secrets.token_hex(12)}"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text may be the id of a job: no other is looked for, in a database or in a folder.
+
+    >>> is_id(new_id()), is_id("../users")
+    (True, False)
+    """
+    return _ID.fullmatch(text) is not None
 
 
 def _records(

@@ -15,7 +15,7 @@ from features.windows import iso
 from serving.asking import asked_at_length
 from serving.bodies import json_response
 from serving.job_files import MEDIA_TYPES, NDJSON, PARQUET
-from serving.jobs import Jobs, new_id
+from serving.jobs import Jobs, is_id, new_id
 from serving.problem_kinds import NO_ROOM
 from serving.refusals import RefusedError
 from serving.requested import read_instant
@@ -155,9 +155,8 @@ async def cancel(request: Request, job_id: JobId) -> Response:
     """
     work: Jobs = request.app.state.jobs
     store: ScoreStore = request.state.store
-    job = await asked_at_length(store, jobs.remove, store.database, job_id, tenant=store.tenant)
-    if job is None:
-        raise _unknown()
+    found = await _find(store, job_id)
+    job = await asked_at_length(store, jobs.remove, store.database, job_id, tenant=store.tenant) or found
     await asyncio.to_thread(work.remove, job_id)
     left = job if job.state in OVER else replace(job, state=State.CANCELLED, finished_at=datetime.now(UTC))
     return json_response(_body(left, work))
@@ -182,6 +181,8 @@ async def _save(request: Request, work: Jobs, job_id: str, kind: str) -> int:
 
 
 async def _find(store: ScoreStore, job_id: str) -> Job:
+    if not is_id(job_id):
+        raise _unknown()
     found = await asked_at_length(store, jobs.find, store.database, job_id, tenant=store.tenant)
     if found is None:
         raise _unknown()

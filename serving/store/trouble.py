@@ -35,7 +35,12 @@ def told_apart(database: Database) -> Iterator[None]:
 
 
 def is_of_a_database(error: Exception) -> bool:
-    """Whether a database or the way to it has failed; psycopg is told by name, because it is an extra."""
+    """Whether a database or the way to it has failed; psycopg is told by name, because it is an extra.
+
+    A value that it does not take is a fault of ours, and no reason to leave it alone.
+    """
+    if any(kind.__name__ == "DataError" for kind in type(error).__mro__):
+        return False
     return not isinstance(error, UserError) and (
         isinstance(error, DBAPIError | PoolTimeoutError | sqlite3.Error | OSError)
         or type(error).__module__.startswith("psycopg")

@@ -45,11 +45,12 @@ class Workers:
 @contextmanager
 def two_workers(url: str, things: Path) -> Iterator[Workers]:
     port = free_port()
-    process = subprocess.Popen(
-        [sys.executable, "-c", START, url, str(port), str(things)],
-        stderr=(things.parent / "log").open("w"),
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
+    with (things.parent / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", START, url, str(port), str(things)],
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
     try:
         found = Workers(process, f"http://127.0.0.1:{port}")
         _wait_for_both(found)
