@@ -3,11 +3,9 @@
 import hashlib
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from string import Formatter
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +15,7 @@ from features.errors import BadInput
 from features.expressions import Breadth, Expression, Latest, OfDays, Window, categories, tallies
 from features.expressions_json import from_json, to_json
 from features.formula import formula
+from features.sentences import Sentence, english, unchanged
 
 LANGUAGE_VERSION = 3  # part of every fingerprint: raise it when an operator comes to mean something else
 
@@ -44,12 +43,17 @@ class Feature:
         >>> seen.says(3.2), seen.says(1.4)
         ('last seen 3 days ago', 'last seen 1 day ago')
         """
-        if math.isnan(value):
-            missing = self.missing_zh if language == "zh" and self.missing_zh else self.missing
-            return missing or f"nothing yet for {self.name.replace('_', ' ')}"
-        if language == "zh" and self.sentence_zh:
-            return self.sentence_zh.format(self._shown(value))
-        return _in_number(self.sentence, value).format(self._shown(value))
+        return self.saying(language)(value)
+
+    def saying(self, language: str = "en") -> "Saying":
+        """The same for many values: what they have in common is looked up once."""
+        chinese = language == "zh"
+        missing = (self.missing_zh if chinese else "") or self.missing
+        return Saying(
+            unchanged(self.sentence_zh) if chinese and self.sentence_zh else english(self.sentence),
+            self.categories,
+            missing or f"nothing yet for {self.name.replace('_', ' ')}",
+        )
 
     @property
     def pattern(self) -> str:
@@ -59,12 +63,12 @@ class Feature:
         >>> feature_set(share=events().weekend_share().says("{:.0%} at weekends"))["share"].pattern
         'N % at weekends'
         """
-        return _pattern(self.sentence)
+        return english(self.sentence).pattern
 
     @property
     def pattern_zh(self) -> str:
         """The same in Simplified Chinese; empty where nobody wrote it."""
-        return _pattern(self.sentence_zh)
+        return unchanged(self.sentence_zh).pattern
 
     @property
     def categories(self) -> tuple[str, ...]:
@@ -82,8 +86,21 @@ class Feature:
         spans = [_window(tally) for tally in tallies(self.expression)]
         return None if None in spans else max((span for span in spans if span is not None), default=0)
 
-    def _shown(self, value: float) -> str | float:
-        return self.categories[int(value)] if self.categories else value + 0.0  # + 0.0 turns a negative zero into zero
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """How a feature puts a user's own value into words."""
+
+    sentence: Sentence
+    categories: tuple[str, ...]  # what the numbers 0, 1, 2 … stand for
+    missing: str
+
+    def __call__(self, value: float) -> str:
+        """The value in words."""
+        if math.isnan(value):
+            return self.missing
+        shown = self.categories[int(value)] if self.categories else value + 0.0  # turns a negative zero into zero
+        return self.sentence.with_value(shown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,7 +213,6 @@ class FeatureSet:
         return built
 
 
-_PLURAL = re.compile(r"“[^”]*”|(?<=\w)\(s\)")
 _TEXTS = ("name", "sentence", "missing", "family", "unit", "sentence_zh", "missing_zh")
 
 
@@ -206,27 +222,6 @@ def _feature_to_json(feature: Feature) -> dict[str, Any]:  # Any: JSON
 
 def _feature_from_json(entry: dict[str, Any]) -> Feature:  # Any: JSON
     return Feature(expression=from_json(entry["expression"]), **{name: entry[name] for name in _TEXTS})
-
-
-def _in_number(sentence: str, value: float) -> str:
-    """The English sentence with each `(s)` as it is beside the value; what stands between quotation marks is a name."""
-    if "(s)" not in sentence:
-        return sentence
-    specs = _specs(sentence)
-    ending = "" if any(format(value, spec).lstrip("+-") == "1" for spec in specs) else "s"
-    return _PLURAL.sub(lambda found: ending if found[0] == "(s)" else found[0], sentence)
-
-
-@lru_cache(maxsize=1024)
-def _specs(sentence: str) -> tuple[str, ...]:
-    return tuple(spec for _, _, spec, _ in Formatter().parse(sentence) if spec)
-
-
-def _pattern(sentence: str) -> str:
-    pieces = Formatter().parse(_in_number(sentence, math.nan))
-    return "".join(
-        literal + ("" if spec is None else "N %" if spec.endswith("%") else "N") for literal, _, spec, _ in pieces
-    )
 
 
 def _window(tally: Expression) -> int | None:

@@ -1,6 +1,5 @@
 """What moved rows most, as numbers: words take ten times the memory, and are made when somebody is to read them."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -8,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_set import Feature, FeatureSet
+from features.feature_set import FeatureSet, Saying
 
 Floats = NDArray[np.float64]
 NOBODY = -1  # in the place of a column: there are fewer
@@ -58,22 +57,25 @@ class Movers:
 
 
 class Words:
-    """Users' own values in English and Chinese; equal values of a feature are put into words once."""
+    """Users' own values in English and Chinese."""
 
     def __init__(self, features: FeatureSet) -> None:
         self._features = features.features
-        self._told: dict[tuple[int, float | None], tuple[str, str]] = {}
+        self._known: dict[int, tuple[str, Saying, Saying]] = {}
 
     def code(self, place: int) -> str:
         """The name of a reason for machines."""
-        feature = self._features[place]
-        return f"{feature.family}.{feature.name}"
+        return self._of(place)[0]
 
-    def of(self, place: int, value: float) -> tuple[str, str]:
+    def say(self, place: int, value: float) -> tuple[str, str]:
         """A value of a feature."""
-        key = (place, None if math.isnan(value) else value)  # NaN equals nothing
-        known = self._told.get(key)
+        _, english, chinese = self._of(place)
+        return english(value), chinese(value)
+
+    def _of(self, place: int) -> tuple[str, Saying, Saying]:
+        known = self._known.get(place)
         if known is None:
-            feature: Feature = self._features[place]
-            known = self._told[key] = (feature.says(value), feature.says(value, "zh"))
+            feature = self._features[place]
+            code = f"{feature.family}.{feature.name}"
+            known = self._known[place] = (code, feature.saying(), feature.saying("zh"))
         return known

@@ -4,7 +4,7 @@ A reason says what moved the number. It is not a cause.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,8 @@ Floats = NDArray[np.float64]
 Language: TypeAlias = Literal["en", "zh"]
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """What one family of features did to a score."""
+class Reason(NamedTuple):
+    """What one family of features did to a score; a tuple, because a night makes millions."""
 
     code: str  # "family.feature", for machines: stable as long as the feature set is
     sentence: str  # the family's strongest feature, with the user's own value
@@ -35,8 +34,7 @@ class Reason:
         return self.sentence_zh if language == "zh" else self.sentence
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What one family of features did to a score between two cutoffs."""
 
     code: str  # "family.feature": the feature of the family that moved it most
@@ -108,7 +106,7 @@ def reasons_in_words(features: FeatureSet, found: Movers) -> list[tuple[Reason, 
     lists = (each.tolist() for each in (found.places, found.values, found.sums))
     return [
         tuple(
-            Reason(words.code(place), *words.of(place, value), total)
+            Reason(words.code(place), *words.say(place, value), total)
             for place, value, total in zip(*of_row, strict=True)
             if place != NOBODY
         )
@@ -154,7 +152,7 @@ def changes_in_words(features: FeatureSet, found: Movers) -> list[tuple[Change, 
     lists = (each.tolist() for each in (found.places, found.values, found.before, found.sums))
     return [
         tuple(
-            Change(words.code(place), *words.of(place, value), *words.of(place, was), total)
+            Change(words.code(place), *words.say(place, value), *words.say(place, was), total)
             for place, value, was, total in zip(*of_row, strict=True)
             if place != NOBODY
         )

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from pathlib import Path
@@ -174,7 +174,7 @@ def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int) -> pa.Table:
 
 
 def _plain(reason: Reason) -> dict[str, str | float]:
-    return asdict(reason)
+    return reason._asdict()
 
 
 def _column(path: Path, name: str) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from serving.store.tables import current_run, outside, runs, scores
 
 CHUNK_ROWS = 20_000
 _TOP_PERCENTILE = 100.0
+_CONTRIBUTED = "what a reason contributes"
 TIERS = ("high", "medium", "low")
 _GROUPED_BY = get_args(Group.__annotations__["by"])
 
@@ -126,10 +127,8 @@ def _row(run_id: int, score: Score) -> Row:
         float(score.churn_probability),
         float(score.percentile),
         score.risk_tier,
-        _json([_reason(reason, reason.sentence) for reason in score.reasons]),
-        _json([_reason(reason, reason.sentence_zh) for reason in score.reasons]),
-        _json([{**_reason(change, change.sentence), "before": change.before} for change in score.changes]),
-        _json([{**_reason(change, change.sentence_zh), "before": change.before_zh} for change in score.changes]),
+        *_reasons(score.reasons),
+        *_changes(score.changes),
         None if score.value_at_risk is None else _finite(score.value_at_risk, what="a value at risk"),
         score.lifecycle_stage,
         score.segment,
@@ -137,9 +136,28 @@ def _row(run_id: int, score: Score) -> Row:
     )
 
 
-def _reason(reason: Reason | Change, sentence: str) -> dict[str, object]:
-    contribution = _finite(reason.contribution, what="what a reason contributes")
-    return {"code": reason.code, "sentence": sentence, "contribution": contribution}
+def _reasons(reasons: Sequence[Reason]) -> tuple[str, str]:
+    """The reasons as JSON, in English and in Chinese."""
+    told = [(each, _finite(each.contribution, what=_CONTRIBUTED)) for each in reasons]
+    english = [{"code": each.code, "sentence": each.sentence, "contribution": much} for each, much in told]
+    chinese = [{"code": each.code, "sentence": each.sentence_zh, "contribution": much} for each, much in told]
+    return _json(english), _json(chinese)
+
+
+def _changes(changes: Sequence[Change]) -> tuple[str, str]:
+    """The changes as JSON, in English and in Chinese."""
+    if not changes:
+        return "[]", "[]"
+    told = [(each, _finite(each.contribution, what=_CONTRIBUTED)) for each in changes]
+    english = [
+        {"code": each.code, "sentence": each.sentence, "contribution": much, "before": each.before}
+        for each, much in told
+    ]
+    chinese = [
+        {"code": each.code, "sentence": each.sentence_zh, "contribution": much, "before": each.before_zh}
+        for each, much in told
+    ]
+    return _json(english), _json(chinese)
 
 
 def _json(document: Sequence[dict[str, object]]) -> str:
