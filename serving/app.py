@@ -29,6 +29,7 @@ from serving.settings import ServiceSettings
 from serving.store import ScoreStore
 from serving.store.overview import Overviews
 from serving.traces import Traced
+from serving.turns import Turns
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -81,6 +82,7 @@ def create_app(
     app.state.stopping = stopping
     app.state.notes = notes
     app.state.champions = champions
+    app.state.turns = Turns()
     app.state.jobs = jobs
     routers = (
         scores.score_router,

@@ -24,6 +24,7 @@ from serving.store import Absence
 if TYPE_CHECKING:
     from serving.fresh import FreshScore, FreshScorer  # LightGBM: who only looks scores up does not wait for it
 from serving.telling import tells
+from serving.turns import Turns
 
 LONGEST_START_SECONDS = 20.0  # a champion that takes longer to load is told as missing
 MOST_BYTES_IN_THE_LOOP = 100_000  # a user of some hundred events; more would keep the other requests waiting
@@ -66,9 +67,11 @@ async def compute(request: Request) -> Response:
     """
     body = await request.body()
     served = await _served(request)
-    if len(body) <= MOST_BYTES_IN_THE_LOOP:
-        return _computed(request, served, body)
-    return await asyncio.to_thread(_computed, request, served, body)
+    turns: Turns = request.app.state.turns
+    async with turns.turn():
+        if len(body) <= MOST_BYTES_IN_THE_LOOP:
+            return _computed(request, served, body)
+        return await asyncio.to_thread(_computed, request, served, body)
 
 
 @router.get(

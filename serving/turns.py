@@ -1,0 +1,33 @@
+"""How many computations of a worker may wait for their turn: they have one processor, and one after the other.
+
+More would be answered after their callers have gone. Who finds too many before him is refused at once, and comes again
+when Retry-After says.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from serving.problems import MESSAGES
+from serving.refusals import RefusedError
+
+MOST_WAITING = 100  # of a millisecond or two each: a tenth of a second or two
+
+
+class Turns:
+    """The computations that wait or are under way."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Held by one computation; raises `RefusedError` (`overloaded`) when too many are before it."""
+        if self._waiting >= MOST_WAITING:
+            raise RefusedError("overloaded", MESSAGES["overloaded"])
+        self._waiting += 1
+        try:
+            await asyncio.sleep(0)  # all who have just arrived are counted, or refused, before the first computes
+            yield
+        finally:
+            self._waiting -= 1
