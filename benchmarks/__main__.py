@@ -21,6 +21,12 @@ def main() -> None:
         ["benchmarks.training"],
         ["benchmarks.gate"],
         ["benchmarks.serving.lookup"],
+        ["benchmarks.serving.many"],
+        ["benchmarks.serving.compute"],
+        ["benchmarks.serving.reasons"],
+        ["benchmarks.serving.batch"],
+        ["benchmarks.serving.overload"],
+        ["benchmarks.serving.soak"],
         ["benchmarks.leakage"],
         ["benchmarks.watch"],
     )
