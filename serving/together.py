@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 from serving.asking import asked
 from serving.store import Absence, ScoreStore, StoredScore
 
-_AT_A_TIME = 2  # of a distant store one question is on its way while the answer to another is being taken apart
 _MOST_TOGETHER = 100  # users; more would make the first of them wait for the last
 
 Answer = StoredScore | Absence
@@ -30,18 +29,23 @@ class _Gathering:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[str, asyncio.Future[Answer]]] = []
-        self._asking: set[asyncio.Task[None]] = set()
+        # One question at a time: a second would only take turns with the first, in smaller steps.
+        self._asking: asyncio.Task[None] | None = None
 
     async def score(self, store: ScoreStore, user_id: str) -> Answer:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, answer))
-        if len(self._asking) < _AT_A_TIME:
-            task = asyncio.create_task(self._ask(store))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._ask(store))
         return await answer
 
     async def _ask(self, store: ScoreStore) -> None:
+        try:
+            await self._ask_for_all(store)
+        finally:
+            self._asking = None
+
+    async def _ask_for_all(self, store: ScoreStore) -> None:
         while self._waiting:
             asked_now, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
             try:
