@@ -49,6 +49,7 @@ def serve(settings: ServiceSettings) -> None:
             header_read_timeout=int(settings.header_timeout_seconds * 1000), max_buffer_size=_LONGEST_HEADERS
         ),
         workers_kill_timeout=settings.shutdown_seconds,
+        respawn_failed_workers=True,  # else one that dies takes the others with it; one that dies at once still does
         log_dictconfig=log_settings(settings.log_format),
     )
     stopping = multiprocessing.RawValue(ctypes.c_bool, False)  # in memory that parent and workers share
