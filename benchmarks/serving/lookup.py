@@ -1,11 +1,11 @@
-"""A stored score's requests per second beside a bare FastAPI and a bare Starlette, one worker each, in one run.
+"""A stored score's requests per second beside a bare FastAPI and a bare Starlette, in one run.
 
-    python benchmarks/serving/lookup.py --users 1000000 --seconds 8
-    python benchmarks/serving/lookup.py --users 100000 --store postgresql
+    python -m benchmarks.serving.lookup --users 1000000 --seconds 8
+    python -m benchmarks.serving.lookup --users 1000000 --store postgresql --workers 2
 
 Needs `wrk` (a Debian and Homebrew package). Each server runs alone; the rounds are interleaved, so that a busy
 moment of the machine hits all of them, and the best round of each counts.
-The CPU time of the worker a request is given too: it moves less when the machine has other work.
+The CPU time of the workers a request is given too: it moves less when the machine has other work.
 """
 
 import argparse
@@ -51,7 +51,7 @@ class Figure:
     p50_ms: float
     p99_ms: float
     failed: int
-    cpu_us: float  # of the worker, a request; NaN where the system does not tell
+    cpu_us: float  # of the workers, a request; NaN where the system does not tell
 
 
 REASONS = (
@@ -69,6 +69,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=8, help="length of a round (default 8)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each server (default 3)")
     parser.add_argument("--connections", type=int, default=32, help="open connections (default 32)")
+    parser.add_argument("--workers", type=int, default=1, help="workers of each server (default 1)")
     parser.add_argument("--folder", type=Path, help="keep the store in this folder and use it again")
     parser.add_argument(
         "--store",
@@ -85,7 +86,7 @@ def main() -> None:
         token = fill(url, users=asked.users)
         script = write_script(Path(folder) / "users.lua", users=asked.users)
         figures = measure(asked, url=url, token=token, script=script)
-    print_table(figures)
+    print_table(figures, workers=asked.workers)
 
 
 @contextmanager
@@ -141,28 +142,28 @@ def measure(asked: argparse.Namespace, *, url: str, token: str, script: Path) ->
     figures: dict[str, list[Figure]] = {name: [] for name in PATHS}
     for _ in range(asked.rounds):
         for name, path in PATHS.items():
-            with serving(name, url=url) as (port, worker):
+            with serving(name, url=url, workers=asked.workers) as (port, server):
                 target = f"http://127.0.0.1:{port}{path or '/'}"
                 extra = [] if path else ["-s", str(script), "-H", f"Authorization: Bearer {token}"]
                 load(target, extra, seconds=1, connections=asked.connections)  # warm up
-                before = cpu_seconds(worker)
+                before = cpu_of_workers(server)
                 figure = load(target, extra, seconds=asked.seconds, connections=asked.connections)
-                spent = (cpu_seconds(worker) - before) / (figure.per_second * asked.seconds)
+                spent = (cpu_of_workers(server) - before) / (figure.per_second * asked.seconds)
                 figures[name].append(replace(figure, cpu_us=spent * 1e6))
     return figures
 
 
 @contextmanager
-def serving(name: str, *, url: str) -> Iterator[tuple[int, int]]:
-    """The port of a running server, and the process id of its one worker."""
+def serving(name: str, *, url: str, workers: int) -> Iterator[tuple[int, int]]:
+    """The port of a running server, and its process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, str(HERE / "servers.py"), name, str(port), url]
+    command = [sys.executable, str(HERE / "servers.py"), name, str(port), url, str(workers)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
-        yield port, worker_of(process.pid)
+        yield port, process.pid
     finally:
         process.terminate()
         process.wait(timeout=30)
@@ -180,10 +181,12 @@ def wait_for(port: int) -> None:
     sys.exit(f"the server on port {port} did not start")
 
 
-def worker_of(server: int) -> int:
-    """The process id of the last child that a server has; 0 where the system does not tell."""
+def cpu_of_workers(server: int) -> float:
+    """The processor time that a server's children have used; NaN where the system does not tell."""
     listing = Path(f"/proc/{server}/task/{server}/children")
-    return int(listing.read_text().split()[-1]) if listing.exists() else 0
+    if not listing.exists():
+        return math.nan
+    return sum(cpu_seconds(int(worker)) for worker in listing.read_text().split())
 
 
 def cpu_seconds(process: int) -> float:
@@ -229,10 +232,11 @@ def milliseconds(text: str) -> float:
     sys.exit(f"wrk printed a latency that is none: {text}")
 
 
-def print_table(figures: dict[str, list[Figure]]) -> None:
+def print_table(figures: dict[str, list[Figure]], *, workers: int) -> None:
     """The best round of each server, and its ratio to the bare FastAPI of the same run."""
     limit = max(figures["FastAPI hello-world"], key=lambda figure: figure.per_second)
-    print("| server (one worker) | requests/s | of FastAPI's | p50 ms | p99 ms | p99 / FastAPI's | CPU µs | failed |")
+    many = "one worker" if workers == 1 else f"{workers} workers"
+    print(f"| server ({many}) | requests/s | of FastAPI's | p50 ms | p99 ms | p99 / FastAPI's | CPU µs | failed |")
     print("|---|---|---|---|---|---|---|---|")
     for name, rounds in figures.items():
         best = max(rounds, key=lambda figure: figure.per_second)

@@ -1,4 +1,4 @@
-"""The servers that `lookup.py` compares, each under granian with one worker and the same settings."""
+"""The servers that `lookup.py` compares, each under granian with as many workers and the same settings."""
 
 import sys
 from typing import Any
@@ -39,16 +39,23 @@ def starlette_hello() -> Starlette:
 BARE: dict[str, Any] = {"FastAPI hello-world": fastapi_hello, "Starlette hello-world": starlette_hello}
 
 
-def main(name: str, port: int, store_url: str) -> None:
+def main(name: str, port: int, *, store_url: str, workers: int) -> None:
     """Serve one of them until stopped."""
     if name not in BARE:
-        serve(ServiceSettings(store_url, port=port))
+        serve(ServiceSettings(store_url, port=port, workers=workers))
         return
     target = f"{__file__}:{BARE[name].__name__}"
-    Server(target, port=port, interface=Interfaces.ASGI, http=HTTPModes.http1, websockets=False, factory=True).serve(
-        target_loader=BARE[name], wrap_loader=False
+    server = Server(
+        target,
+        port=port,
+        workers=workers,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        factory=True,
     )
+    server.serve(target_loader=BARE[name], wrap_loader=False)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), store_url=sys.argv[3], workers=int(sys.argv[4]))
