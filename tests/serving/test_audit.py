@@ -14,6 +14,7 @@ from serving import notes as notes_module
 from serving.notes import Notes
 from serving.store import ScoreStore
 from serving.store.audit import EVERYTHING, FINGERPRINT_BYTES, AuditEntry, Reading, Sought
+from serving.store.sqlite import ROWS_ADDED_AT_ONCE
 from serving.store.tables import audit
 from tests.postgres import BOTH
 
@@ -82,6 +83,13 @@ def test_bytes_that_stand_across_two_fingerprints_are_nobody(empty_store: ScoreS
         moved = b"\0\0\0" + bytes(seen) + b"\0\0\0\0\0"
         connection.execute(sa.update(audit).values(seen=moved))
     assert list(empty_store.audit_entries(Sought(user_id="ada"))) == []
+
+
+@BOTH
+def test_more_entries_than_a_statement_takes_are_all_written(empty_store: ScoreStore) -> None:
+    many = 2 * ROWS_ADDED_AT_ONCE + 1
+    empty_store.add_readings([reading(("ada",), at=at) for at in range(many)])
+    assert [entry.at.microsecond for entry in empty_store.audit_entries()] == list(range(many))[::-1]
 
 
 @BOTH
