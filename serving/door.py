@@ -78,6 +78,8 @@ class Door:
         scope["state"] = {**scope.get("state", {}), "request_id": visit.request_id}
         if self._stopping():
             visit.headers.append((b"connection", b"close"))  # the next request goes to another service
+        if intake.is_sent(headers):
+            receive = visit.watching(receive)
         self._in_flight += 1
         self._meters.begin()
         try:

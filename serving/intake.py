@@ -17,9 +17,14 @@ def has_body(scope: Scope, headers: Headers) -> bool:
     """Whether there may be a body to read; raises `RefusedError` for one where none can mean anything."""
     if scope["method"] not in ("GET", "HEAD"):
         return True
-    if headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers:
+    if is_sent(headers):
         raise RefusedError("bad_request", "a GET takes no body; what is asked goes into the address.")
     return False
+
+
+def is_sent(headers: Headers) -> bool:
+    """Whether a body comes with a request."""
+    return headers.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in headers
 
 
 async def whole(receive: Receive, headers: Headers, *, rule: Rule, settings: ServiceSettings) -> bytes:

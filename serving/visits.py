@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 import orjson
-from starlette.types import Message, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from serving.encodings import PACKED_IN_THE_LOOP, SMALLEST_PACKED, Packer, may_be_packed, wanted_encoding
 from serving.logs import LogFormat
@@ -23,12 +23,24 @@ class Visit:
         self.noted = False  # whether the audit wants to know of it
         self.headers: RawHeaders = [(b"x-request-id", request_id.encode())]
         self.status = 0  # until the response has begun
+        self.unread = False  # whether more of the request's body is on its way
         self._send = send
         self._accept_encoding = accept_encoding
         self._started = time.perf_counter()
         self._bytes = 0
         self._packer: Packer | None = None
         self._held: Message | None = None  # the beginning of a response that is packed
+
+    def watching(self, receive: Receive) -> Receive:
+        """The request's body, watched: a response before its end is the last one of the connection."""
+        self.unread = True
+
+        async def watched() -> Message:
+            message = await receive()
+            self.unread = bool(message.get("more_body", False))
+            return message
+
+        return watched
 
     async def send(self, message: Message) -> None:
         """Pass a message of the response on."""
@@ -73,6 +85,8 @@ class Visit:
 
     def _begin(self, message: Message) -> None:
         headers: RawHeaders = [*message.get("headers", ()), *self.headers]
+        if self.unread and all(name != b"connection" for name, _ in headers):
+            headers.append((b"connection", b"close"))  # nobody reads the rest: it must not be taken for a request
         message["headers"] = headers
         if not _pays(headers):
             return

@@ -180,3 +180,11 @@ def test_a_post_to_an_address_that_is_only_read_is_told_so_and_not_asked_for_jso
     answer = client("POST", "/v1/users/ada/score")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET"
+
+
+def test_an_answer_before_the_end_of_a_body_is_the_last_of_its_connection(client: Any) -> None:
+    """The next request on it would be lost: the server hangs up where a body was not read."""
+    refused = client.using(None).post(LOOKUP, b'{"user_ids": ["ada"]}')
+    assert (refused.status_code, refused.headers["connection"]) == (401, "close")
+    assert "connection" not in client.post(LOOKUP, b'{"user_ids": ["ada"]}').headers
+    assert "connection" not in client.post(LOOKUP, b'{"user_ids": 1}').headers

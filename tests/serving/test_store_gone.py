@@ -2,18 +2,22 @@
 
 import resource
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from features.errors import UserError
 from features.windows import utc
 from serving.store import RunFacts, Score, ScoreStore, StoredScore
+from tests.live import Live, live
+from tests.open_shop import OpenShop
 from tests.postgres import PostgresServer, running_postgres
 
 MakeClient = Callable[..., Any]
@@ -82,6 +86,91 @@ def test_a_full_disk_of_a_server_says_what_to_do_and_leaves_the_old_run(
         assert isinstance(found, StoredScore)
         assert found.churn_probability == 0.9
         store.write_run(facts, [make_score("ada", 0.2)], now=utc("2026-06-03"))
+
+
+def test_two_workers_under_load_lose_their_server_and_go_on_when_it_is_back(
+    mortal: PostgresServer, facts: RunFacts, cast: list[Score], tmp_path: Path
+) -> None:
+    url, log = mortal.new_database(), tmp_path / "log"
+    with closing(ScoreStore.open(url)) as store:
+        store.write_run(facts, cast, now=utc("2026-06-01"))
+    with live(url, log=log, workers=2) as service:
+        enough, seen = threading.Event(), list[tuple[int, str, float]]()
+        readers = [threading.Thread(target=read_until, args=(enough, service, seen)) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        try:
+            for _ in range(2):
+                statuses_from(seen, {200})
+                mortal.stop()
+                statuses_from(seen, {503})
+                assert httpx.get(service.address + "/readyz", timeout=10).status_code == 503
+                assert httpx.get(service.address + "/livez", timeout=10).status_code == 200
+                mortal.start()
+                statuses_from(seen, {200})
+        finally:
+            enough.set()
+            for reader in readers:
+                reader.join(timeout=30)
+        assert httpx.get(service.address + "/readyz", timeout=10).status_code == 200
+    assert {(status, code) for status, code, _ in seen} == {(200, ""), (503, "store_unavailable")}
+    assert max(seconds for *_, seconds in seen) < 10
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.parametrize("megabytes", [0, 1])
+def test_a_service_whose_disk_is_full_goes_on_reading_and_writes_again_when_there_is_room(
+    shop_of_today: OpenShop, empty_store: ScoreStore, tmp_path: Path, megabytes: int
+) -> None:
+    """A process that may make no file longer meets what it meets on a full disk, and can be given room again."""
+    shop_of_today.score(empty_store)
+    log, score = tmp_path / "log", f"/v1/users/{shop_of_today.user}/score"
+    jobs = {"url": "/v1/scores/jobs", "content": b'{"user_id": "ada", "events": []}\n' * 60_000}
+    kind = {"content-type": "application/x-ndjson"}
+    with (
+        live(
+            tmp_path / "store.db", folder=shop_of_today.folder, log=log, jobs_folder=str(tmp_path / "jobs")
+        ) as service,
+        service.client() as client,
+    ):
+        first = client.post(**jobs, headers=kind)
+        assert first.status_code == 202
+        (worker,) = service.workers()
+        before = resource.prlimit(worker, resource.RLIMIT_FSIZE, (megabytes * 1_000_000, resource.RLIM_INFINITY))
+        for _ in range(20):
+            for answer in (
+                client.post(**jobs, headers=kind),
+                client.post(**jobs, headers={**kind, "idempotency-key": "k"}),
+            ):
+                assert (answer.status_code, answer.json()["code"]) == (507, "no_room"), answer.text
+                assert answer.headers["retry-after"]
+            assert client.get(score).status_code == 200
+            assert client.get("/v1/scores/jobs").status_code == 200
+        if not megabytes:
+            assert client.delete(first.headers["location"]).json()["code"] == "no_room"
+        assert client.get("/readyz").status_code == 200
+        resource.prlimit(worker, resource.RLIMIT_FSIZE, before)
+        again = client.post(**jobs, headers={**kind, "idempotency-key": "k"})
+        assert again.status_code == 202
+        assert client.delete(again.headers["location"]).status_code == 200
+    assert "Traceback" not in log.read_text()
+    assert [path for path in (tmp_path / "jobs").iterdir() if path.name not in first.headers["location"]] == []
+
+
+def read_until(enough: threading.Event, service: Live, seen: list[tuple[int, str, float]]) -> None:
+    with service.client() as client:
+        while not enough.is_set():
+            began = time.monotonic()
+            answer = client.get("/v1/users/ada/score")
+            seen.append((answer.status_code, answer.json().get("code", ""), time.monotonic() - began))
+
+
+def statuses_from(seen: list[tuple[int, str, float]], expected: set[int]) -> None:
+    """Return when a hundred answers in a row had one of the statuses."""
+    until = time.monotonic() + 60
+    while len(seen) < 100 or {status for status, *_ in seen[-100:]} != expected:
+        assert time.monotonic() < until, seen[-5:]
+        time.sleep(0.05)
 
 
 def refused(client: Any, *, why: str) -> None:
