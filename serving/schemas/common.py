@@ -2,10 +2,16 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 LONGEST_USER_ID = 1024
 _MOST_KEYS = 20  # of a body; no address knows so many
+
+
+def unit(name: str, *, anything: bool = False) -> dict[str, JsonValue]:
+    """What a number counts, for the document; `anything`: it has no least value."""
+    return {"x-unit": name, "x-range": "any finite number"} if anything else {"x-unit": name}
+
 
 UserId = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_USER_ID)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=8_000, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -31,9 +37,15 @@ Probability = Annotated[
         le=1,
         description="Calibrated probability of churn, 0 to 1: of 100 users at 0.8 about 80 leave.",
         examples=[0.83],
+        json_schema_extra=unit("probability"),
     ),
 ]
-RunId = Annotated[int, Field(ge=1, description="The score run; it only ever grows.", examples=[17])]
+RunId = Annotated[
+    int,
+    Field(
+        ge=1, description="The score run; it only ever grows.", examples=[17], json_schema_extra=unit("number of a run")
+    ),
+]
 
 
 class In(BaseModel):
@@ -61,7 +73,9 @@ class ProblemOut(Out):
 
     type: str = Field(examples=["urn:holdfast:problem:user_unknown"])
     title: str
-    status: int = Field(ge=400, le=599, description="The status of the response, 400 to 599.")
+    status: int = Field(
+        ge=400, le=599, description="The status of the response, 400 to 599.", json_schema_extra=unit("HTTP status")
+    )
     detail: str
     code: str = Field(examples=["user_unknown"])
     message: str = Field(description="The same text as `detail`.")

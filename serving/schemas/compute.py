@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, StringConstraints
 
 from serving.requested import LONGEST_TEXT, MOST_EVENTS, MOST_USERS
-from serving.schemas.common import In, Instant, InstantIn, Out, Probability, UserId
+from serving.schemas.common import In, Instant, InstantIn, Out, Probability, UserId, unit
 from serving.schemas.scores import AbsenceCode, HorizonOut, Language, ReasonOut, Stage
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT)]
@@ -18,16 +18,25 @@ class EventIn(In):
 
     time: InstantIn = Field(description="When it happened, with an offset; from the cutoff on events are not seen.")
     event: Kind = Field(description="Its kind, as in the event log; those with $ are reserved.", examples=["purchase"])
-    value: float | None = Field(None, description="A number, such as an amount.", examples=[19.9])
+    value: float | None = Field(
+        None,
+        description="A number, such as an amount.",
+        examples=[19.9],
+        json_schema_extra=unit("as in the event log", anything=True),
+    )
     received_at: InstantIn | None = Field(None, description="When it became known; without it, when it happened.")
-    properties: Told = Field({}, description="What else the features read, as in the event log.")
+    properties: Told = Field(
+        {},
+        description="What else the features read, as in the event log.",
+        json_schema_extra=unit("as in the event log", anything=True),
+    )
 
 
 class ProfileIn(In):
     """What is known of the user from a moment on."""
 
     valid_from: InstantIn
-    properties: Told = Field(examples=[{"plan": "pro"}])
+    properties: Told = Field(examples=[{"plan": "pro"}], json_schema_extra=unit("as in the event log", anything=True))
 
 
 class EventsOfUserIn(In):
@@ -45,6 +54,7 @@ class FeaturesOfUserIn(In):
     features: dict[Text, float | None] = Field(
         description="Ready features by name (GET /v1/features); one left out, or null, is missing.",
         examples=[{"days_since_last_event": 24.0}],
+        json_schema_extra=unit("the feature's own", anything=True),
     )
 
 
@@ -90,6 +100,7 @@ class FreshScoreOut(Out):
         ge=0,
         description="The probability times what the user would bring in the horizon, in the currency of the events; "
         "null where no event carries a value.",
+        json_schema_extra=unit("currency of the events"),
     )
     lifecycle_stage: Stage | None = Field(description="null where ready features were sent.")
     contactable: bool | None = Field(description="Whether the user may be contacted; null where nobody said.")

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import Instant, InstantIn, Out
+from serving.schemas.common import Instant, InstantIn, Out, unit
 from serving.schemas.scores import Language
 
 Kind = Literal["ndjson", "csv", "parquet"]
@@ -30,10 +30,25 @@ class JobOut(Out):
     created_at: Instant
     finished_at: Instant | None
     cutoff: Instant = Field(description="The scores know events before this moment only.")
-    users: int = Field(ge=0, description="Users read so far: scored, missing and refused.", examples=[1200])
-    scored: int = Field(ge=0, description="Users with a score.", examples=[1100])
-    missing: int = Field(ge=0, description="Users without a score; their records say why.", examples=[80])
-    refused: int = Field(ge=0, description="Users who break the contract; their records say where.", examples=[20])
+    users: int = Field(
+        ge=0,
+        description="Users read so far: scored, missing and refused.",
+        examples=[1200],
+        json_schema_extra=unit("users"),
+    )
+    scored: int = Field(ge=0, description="Users with a score.", examples=[1100], json_schema_extra=unit("users"))
+    missing: int = Field(
+        ge=0,
+        description="Users without a score; their records say why.",
+        examples=[80],
+        json_schema_extra=unit("users"),
+    )
+    refused: int = Field(
+        ge=0,
+        description="Users who break the contract; their records say where.",
+        examples=[20],
+        json_schema_extra=unit("users"),
+    )
     model_version: str | None = Field(description="The one model of all scores; null before the job began.")
     trouble: str | None = Field(description="Why the job failed.")
     result: str | None = Field(

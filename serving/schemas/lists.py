@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import Cursor, Instant, Out, Probability, RunId, Tier
+from serving.schemas.common import Cursor, Instant, Out, Probability, RunId, Tier, unit
 from serving.schemas.scores import Language, ScoreOut, SegmentName, Stage
 
 MOST_LISTED = 10_000
@@ -16,14 +16,22 @@ class AtRiskQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     tier: Tier | None = Field(None, description="Only this tier; without it all.")
-    minimum_probability: float = Field(0.0, ge=0, le=1, description="Only users at or above this probability, 0 to 1.")
+    minimum_probability: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Only users at or above this probability, 0 to 1.",
+        json_schema_extra=unit("probability"),
+    )
     lifecycle_stage: Stage | None = Field(None, description="Only this stage.")
     segment: SegmentName | None = Field(None, description="Only this segment.")
     contactable_only: bool = Field(
         False, description="Leaves out the users of whom it is known that they must not be contacted."
     )
     reasons: Language | None = Field(None, description="Language of reasons and changes; `none` leaves them out.")
-    limit: int = Field(100, ge=1, le=MOST_LISTED, description=f"Users a page, 1 to {MOST_LISTED:,}.")
+    limit: int = Field(
+        100, ge=1, le=MOST_LISTED, description=f"Users a page, 1 to {MOST_LISTED:,}.", json_schema_extra=unit("users")
+    )
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
     format: Literal["json", "csv"] | None = Field(None, description="Overrides the header Accept.")
 
@@ -41,9 +49,16 @@ class GroupOut(Out):
 
     by: Literal["risk_tier", "lifecycle_stage", "segment"]
     name: str = Field(examples=["must_keep"])
-    users: int = Field(ge=1, description="How many there are in the run.", examples=[212])
+    users: int = Field(
+        ge=1, description="How many there are in the run.", examples=[212], json_schema_extra=unit("users")
+    )
     mean_churn_probability: Probability
-    value_at_risk: float | None = Field(ge=0, description="The sum; null where no value is known.", examples=[8120.5])
+    value_at_risk: float | None = Field(
+        ge=0,
+        description="The sum; null where no value is known.",
+        examples=[8120.5],
+        json_schema_extra=unit("currency of the events"),
+    )
 
 
 class SegmentsOut(Out):
@@ -64,8 +79,8 @@ class RunOut(Out):
     valid_until: Instant
     model_version: str = Field(examples=["3"])
     definition_id: str = Field(examples=["churn-3f1c0a9be2d4"])
-    users: int = Field(ge=0, description="Users scored.")
-    users_outside: int = Field(ge=0, description="Known users without a score.")
+    users: int = Field(ge=0, description="Users scored.", json_schema_extra=unit("users"))
+    users_outside: int = Field(ge=0, description="Known users without a score.", json_schema_extra=unit("users"))
 
 
 class RunsQuery(BaseModel):
@@ -73,7 +88,7 @@ class RunsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(100, ge=1, le=1000, description="Runs a page, 1 to 1,000.")
+    limit: int = Field(100, ge=1, le=1000, description="Runs a page, 1 to 1,000.", json_schema_extra=unit("runs"))
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
 
 

@@ -2,16 +2,28 @@
 
 from pydantic import Field
 
-from serving.schemas.common import Instant, Out, RunId
+from serving.schemas.common import Instant, Out, RunId, unit
 
 
 class QualityOut(Out):
     """One figure of quality, measured on users and times that the model had not seen."""
 
     metric: str = Field(examples=["auc"])
-    value: float = Field(description="The figure, in the metric's own unit.", examples=[0.87])
-    low: float | None = Field(description="Lower end of the 95 % interval.", examples=[0.85])
-    high: float | None = Field(description="Upper end of the 95 % interval.", examples=[0.89])
+    value: float = Field(
+        description="The figure, in the metric's own unit.",
+        examples=[0.87],
+        json_schema_extra=unit("the metric's own", anything=True),
+    )
+    low: float | None = Field(
+        description="Lower end of the 95 % interval.",
+        examples=[0.85],
+        json_schema_extra=unit("the metric's own", anything=True),
+    )
+    high: float | None = Field(
+        description="Upper end of the 95 % interval.",
+        examples=[0.89],
+        json_schema_extra=unit("the metric's own", anything=True),
+    )
 
 
 class FeatureOut(Out):
@@ -61,8 +73,10 @@ class ModelOut(Out):
     run_id: RunId
     cutoff: Instant
     scored_at: Instant
-    users: int = Field(ge=0, description="Users scored in the run.")
-    users_outside: int = Field(ge=0, description="Known users who were not in the population.")
+    users: int = Field(ge=0, description="Users scored in the run.", json_schema_extra=unit("users"))
+    users_outside: int = Field(
+        ge=0, description="Known users who were not in the population.", json_schema_extra=unit("users")
+    )
 
 
 class FeaturesOut(Out):

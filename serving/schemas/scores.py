@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.schemas.common import LONGEST_USER_ID, Cursor, In, Instant, Out, Probability, RunId, Tier, UserId
+from serving.schemas.common import LONGEST_USER_ID, Cursor, In, Instant, Out, Probability, RunId, Tier, UserId, unit
 
 MOST_IDS = 10_000
 Stage = Literal["new", "returned", "active", "cooling", "silent"]
@@ -24,6 +24,7 @@ class ReasonOut(Out):
     contribution: float = Field(
         description="What it adds to the score, in log-odds: above 0 speaks for churn, below 0 against.",
         examples=[0.81],
+        json_schema_extra=unit("log-odds", anything=True),
     )
 
 
@@ -34,7 +35,9 @@ class ChangeOut(Out):
     sentence: str = Field(description="As it is now.", examples=["last seen 24 days ago"])
     before: str = Field(description="As it was at the run before.", examples=["last seen 17 days ago"])
     contribution: float = Field(
-        description="By how much it moved the score, in log-odds: above 0 towards churn.", examples=[0.31]
+        description="By how much it moved the score, in log-odds: above 0 towards churn.",
+        examples=[0.31],
+        json_schema_extra=unit("log-odds", anything=True),
     )
 
 
@@ -47,6 +50,7 @@ class PreviousOut(Out):
         le=1,
         description="Today's probability minus that one, -1 to 1; a new model moves it too.",
         examples=[0.12],
+        json_schema_extra=unit("probability"),
     )
     cutoff: Instant
     model_version: str = Field(examples=["3"])
@@ -66,7 +70,11 @@ class ScoreOut(Out):
     user_id: str = Field(examples=["ada"])
     churn_probability: Probability
     percentile: float = Field(
-        ge=0, le=100, description="Rank in the scored population, 0 to 100; 100 is most at risk.", examples=[97.2]
+        ge=0,
+        le=100,
+        description="Rank in the scored population, 0 to 100; 100 is most at risk.",
+        examples=[97.2],
+        json_schema_extra=unit("percent"),
     )
     risk_tier: Tier = Field(description="A business cut by rank; tiers move when capacity does, probabilities do not.")
     reasons: list[ReasonOut] = Field(
@@ -79,6 +87,7 @@ class ScoreOut(Out):
         description="The probability times what the user would bring in the horizon, in the currency of the events; "
         "null where no event carries a value.",
         examples=[41.5],
+        json_schema_extra=unit("currency of the events"),
     )
     lifecycle_stage: Stage | None = Field(
         description="`new`: first seen within 30 days. `active`: silent no longer than usual for the user. `cooling`: "
@@ -144,7 +153,7 @@ class HistoryQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(100, ge=1, le=1000, description="Scores a page, 1 to 1,000.")
+    limit: int = Field(100, ge=1, le=1000, description="Scores a page, 1 to 1,000.", json_schema_extra=unit("scores"))
     cursor: Cursor | None = Field(None, description="`next_cursor` of the page before.")
     reasons: Language | None = Field(None, description="Language of reasons and changes; `none` leaves them out.")
 
@@ -160,7 +169,9 @@ class HistoryOut(Out):
 class RiskPoint(Out):
     """The risk up to a day."""
 
-    days: int = Field(ge=1, description="Days from the start of the horizon.", examples=[7])
+    days: int = Field(
+        ge=1, description="Days from the start of the horizon.", examples=[7], json_schema_extra=unit("days")
+    )
     churn_probability: Probability
 
 
@@ -178,5 +189,6 @@ class RiskCurveOut(Out):
         ge=0,
         description="After how many days the probability reaches one half; null where it does not.",
         examples=[41.0],
+        json_schema_extra=unit("days"),
     )
     model_version: str = Field(examples=["3"])
