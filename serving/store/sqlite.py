@@ -21,6 +21,8 @@ READER_TIMEOUT_SECONDS = 1.0  # in WAL readers wait for nobody; whoever locks th
 LOOK_SECONDS = 1.0  # between two looks whether the file is still the one that was opened
 ROWS_ADDED_AT_ONCE = 100  # by one statement
 ROWS_REMOVED_AT_ONCE = 20_000
+PAGE_BYTES = 16_384  # a quarter of it holds a score with its words; of 4096 each score would take a page of its own
+WRITERS_CACHE_KIB = 32_768  # the list by risk is written at random places: they should not be read anew each time
 
 
 class Sqlite:
@@ -126,7 +128,7 @@ class Sqlite:
         meanings = {
             ("full", "disk i/o", "no space left"): UserError(
                 f"there is no room on the disk of {self.name} (or it fails); what was stored before is as it was. Free "
-                "some space, then run it again: a million scores take about a gigabyte, twice that while written."
+                "some space, then run it again: a million scores take two to three gigabytes, twice that while written."
             ),
             ("locked", "busy"): Busy(f"another process has been writing to {self.name} for ten seconds; try again."),
             (
@@ -185,6 +187,8 @@ class Sqlite:
 def _settings(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves, so that DDL is transactional too
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a new file; an old one keeps its own
+    connection.execute(f"PRAGMA cache_size = -{WRITERS_CACHE_KIB}")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from features.errors import BadInput, UserError
 from features.windows import utc
+from models.reasons import Change, Reason
 from serving.store import RunFacts, Score, ScoreStore, StoredScore, writer
 
 NOW = utc("2026-06-02")
@@ -46,6 +48,18 @@ def test_the_database_writes_through_and_checks_references(store: ScoreStore) ->
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+def test_a_score_with_reasons_and_changes_in_two_languages_takes_no_page_of_its_own(
+    store: ScoreStore, facts: RunFacts, make_score: MakeScore, tmp_path: Path
+) -> None:
+    reasons = [Reason("recency.days_since_last_event", "last seen 24 days ago" * 3, "24 天前最后一次活动" * 3, 0.8)] * 3
+    changes = [
+        Change("money.spend_28d", "spent 12.00" * 6, "消费 12.00" * 6, "spent 9.00" * 6, "消费 9.00" * 6, 0.4)
+    ] * 3
+    told = {"reasons": reasons, "changes": changes}
+    store.write_run(facts, (replace(make_score(f"user-{i:05d}", 0.5), **told) for i in range(1000)), now=NOW)
+    assert (tmp_path / "store.db").stat().st_size / 1000 < 2600
 
 
 def test_a_reading_connection_cannot_write(store: ScoreStore) -> None:
