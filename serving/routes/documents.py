@@ -65,7 +65,7 @@ def _content() -> dict[str, Any]:  # Any: OpenAPI
 
 def _example(code: str) -> dict[str, Any]:  # Any: JSON
     kind = KINDS[code]
-    text = f"{kind.title.lower()}."
+    text = f"{kind.title[0].lower()}{kind.title[1:]}."
     return {
         "type": f"urn:holdfast:problem:{code}",
         "title": kind.title,
