@@ -156,8 +156,8 @@ async def cancel(request: Request, job_id: JobId) -> Response:
     work: Jobs = request.app.state.jobs
     store: ScoreStore = request.state.store
     found = await _find(store, job_id)
+    await asyncio.to_thread(work.remove, job_id)  # first: on a full disk this makes the room for what follows
     job = await asked_at_length(store, jobs.remove, store.database, job_id, tenant=store.tenant) or found
-    await asyncio.to_thread(work.remove, job_id)
     left = job if job.state in OVER else replace(job, state=State.CANCELLED, finished_at=datetime.now(UTC))
     return json_response(_body(left, work))
 

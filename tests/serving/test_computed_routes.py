@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -242,6 +243,7 @@ def test_a_new_champion_takes_over_between_responses_and_a_broken_one_never_does
     champions.look()
     assert champions.served("") is first
     assert "was changed or damaged after training" in champions.troubles()[""]
+    assert str(tmp_path) not in champions.troubles()[""], "a folder of this machine is nobody's business"
     publish(shop.training, folder.champion, "3")
     for _ in range(20):  # a broken one is left alone for a while
         champions.look()
@@ -260,3 +262,23 @@ def test_the_service_follows_by_itself(shop: Shop, store: ScoreStore, tmp_path: 
         assert json.dumps(champions.versions()) == '{"": "1"}'
     finally:
         champions.stop()
+
+
+def test_an_event_log_that_cannot_be_read_is_told_and_stored_scores_go_on(
+    shop: Shop, empty_store: ScoreStore, url: str, make_client: Callable[..., Any], tmp_path: Path
+) -> None:
+    empty_store.write_run(shop.scored.facts, shop.scored.scores(), now=TONIGHT)
+    events = tmp_path / "events"
+    write(events, visits(users=20), start=shift(datetime.now(UTC), days(-210)))
+    client = make_client(empty_store, url, folders={"": DataFolder(shop.folder.champion, events)})
+    client.app.state.champions.look()
+    for file in events.rglob("*.parquet"):
+        file.write_bytes(b"no parquet")
+    address = f"/v1/users/{shop.scored.user_ids[0]}/score"
+    for why in ("the service's log says why", "there is none yet"):
+        refused = client.get(f"{address}?fresh=true")
+        assert (refused.status_code, refused.json()["code"]) == (503, "events_unavailable")
+        assert why in refused.json()["message"]
+        assert str(tmp_path) not in refused.text
+        assert client.get(address).status_code == 200
+        shutil.rmtree(events, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -253,3 +254,46 @@ def test_a_fault_ends_a_job_instead_of_beginning_it_anew_for_ever(
     job = done(client, start(client, ndjson(shop, shop.scored.user_ids[:1].tolist())))
     assert (job.state, job.trouble) == ("failed", "a fault of the service (RuntimeError); its log has more")
     assert (tmp_path / "jobs" / job.job_id).stat().st_mode & 0o077 == 0
+
+
+def test_scores_whose_file_is_gone_are_told_as_removed(shop: Shop, client: Any, tmp_path: Path) -> None:
+    """It was a 500: a folder may be emptied by others, or not be shared by all machines."""
+    job = done(client, start(client, ndjson(shop, shop.scored.user_ids[:1].tolist())))
+    shutil.rmtree(tmp_path / "jobs" / job.job_id)
+    answer = client.get(f"/v1/scores/jobs/{job.job_id}/result")
+    assert (answer.status_code, answer.json()["code"]) == (410, "result_removed")
+    assert client.get(f"/v1/scores/jobs/{job.job_id}").json()["result"] is None
+
+
+def test_a_line_that_is_too_long_is_one_line(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.job_files.LONGEST_LINE", 1_000)
+    body = b'{"user_id": "' + b"x" * 5_000 + b'", "events": []}\n{"user_id": "ada", "events": []}\n'
+    job = done(client, start(client, body))
+    assert (job.state, job.refused, job.missing) == ("done", 1, 1)
+
+
+@pytest.mark.parametrize("cutoff", ["0.5", "20261101", "2026-06-01", "2026-06-01T00:00:00", "1970-01-01T00:00:00Z"])
+def test_a_cutoff_is_an_instant_and_no_number(client: Any, cutoff: str) -> None:
+    kind = {"content-type": MEDIA_TYPES["ndjson"]}
+    answer = client("POST", f"/v1/scores/jobs?cutoff={cutoff}", content=b"{}", headers=kind)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("table", "why"),
+    [
+        (
+            {"user_id": pa.DictionaryArray.from_arrays(pa.array([0] * 99, pa.int32()), ["x" * 9_999])},
+            "1,024 characters",
+        ),
+        ({"user_id": ["ada"], "spend_56d": [[1.0]]}, "lists or records"),
+        ({"user_id": ["ada"], "spend_56d": pa.array([b"x" * 99], pa.binary(99))}, "more than 64 bytes"),
+        ({"user_id": ["ada"], **{f"f{number}": [1.0] for number in range(2_001)}}, "2,002 columns"),
+    ],
+)
+def test_a_parquet_file_that_would_fill_the_memory_is_refused(client: Any, table: dict[str, Any], why: str) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(table), sink)
+    job = done(client, start(client, sink.getvalue(), "parquet"))
+    assert job.state == "failed"
+    assert why in (job.trouble or "")

@@ -55,6 +55,9 @@ def two_workers(url: str, things: Path) -> Iterator[Workers]:
         found = Workers(process, f"http://127.0.0.1:{port}")
         _wait_for_both(found)
         yield found
+    except BaseException:
+        sys.stderr.write((things.parent / "log").read_text())  # why a worker said what was not expected
+        raise
     finally:
         process.terminate()
         process.wait(timeout=60)
