@@ -125,6 +125,7 @@ class Champions:
     def _follow(self) -> None:
         self.look()
         gc.freeze()  # what is loaded by now stays: to search it for garbage again and again would hold up requests
+        gc.enable()  # a worker loads without, see `serving.run`
         while not self._stopped.wait(EVERY_SECONDS):
             self.look()
 
