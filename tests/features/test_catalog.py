@@ -95,9 +95,7 @@ def test_a_year_of_purchases_mailings_and_coupons_has_166_columns():
 def test_one_kind_without_values_and_three_weeks_of_history_has_few():
     features = standard(summary(VISIT, start="2026-10-11"))
     assert len(features) == 60
-    assert {"money", "service", "treatment", "breadth", "profile"}.isdisjoint(
-        feature.family for feature in features
-    )
+    assert {"money", "service", "treatment", "breadth", "profile"}.isdisjoint(feature.family for feature in features)
 
 
 def test_a_log_of_minutes_still_has_features():

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from features.catalog import standard
@@ -46,7 +46,7 @@ def told(moment, zone):
     return local.weekday() * 24 + local.hour
 
 
-@settings(deadline=None)  # the first look at a zone reads a century of its changes
+# the first look at a zone reads a century of its changes
 @given(times=st.lists(moments, min_size=1, max_size=20), zones=st.lists(st.sampled_from(ZONES), min_size=1, max_size=3))
 def test_the_hour_is_what_the_standard_library_says(times, zones):
     deeds = one_user(*((moment, None) for moment in sorted(times)))
@@ -55,7 +55,7 @@ def test_the_hour_is_what_the_standard_library_says(times, zones):
     assert hours.tolist() == [[told(moment, zone) for moment in asked] for zone in zones]
 
 
-@settings(deadline=None)  # the first look at a zone reads a century of its changes
+# the first look at a zone reads a century of its changes
 @given(
     times=st.lists(st.tuples(moments, st.sampled_from([None, None, "nowhere", *ZONES])), min_size=1, max_size=20),
     delays=st.lists(st.integers(0, 4000), min_size=20, max_size=20),

@@ -31,7 +31,7 @@ def named(acts: list[list[float]]) -> dict[str, list[float]]:
     return {f"user-{place:02d}": each for place, each in enumerate(acts)}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ACTS, LATER)
 def test_events_after_the_end_of_the_observation_change_nothing(
     acts: list[list[float]], later: dict[str, list[float]]
@@ -41,7 +41,7 @@ def test_events_after_the_end_of_the_observation_change_nothing(
     assert asked(after).to_json() == asked(before).to_json()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ACTS)
 def test_what_must_be_monotone_is(acts: list[list[float]]) -> None:
     found = asked(named(acts))
@@ -57,7 +57,7 @@ def test_what_must_be_monotone_is(acts: list[list[float]]) -> None:
     assert (returns.back <= 1).all()
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(ACTS, st.integers(1, 5))
 def test_how_users_are_dealt_over_buckets_changes_no_figure(acts: list[list[float]], buckets: int) -> None:
     one, many = asked(named(acts)), asked(named(acts), buckets=buckets)

@@ -45,7 +45,7 @@ def model(booster_weight: float) -> ChurnModel:
     return asked.fit(*history())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     row=st.tuples(VALUES, VALUES, VALUES, st.integers(0, 3)),
     one=st.floats(-1e9, 1e9),

@@ -185,7 +185,7 @@ def labels(events: UserEvents, definition: ChurnDefinition, cutoff: int, *, log_
 
 
 @given(seeds, definitions, cutoffs, st.booleans())
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_the_population_is_what_a_plain_loop_finds(
     seed: int, definition: ChurnDefinition, cutoff: int, as_known: bool
 ) -> None:
@@ -197,7 +197,7 @@ def test_the_population_is_what_a_plain_loop_finds(
 
 
 @given(seeds, definitions, cutoffs)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 def test_a_label_is_what_a_plain_loop_finds(seed: int, definition: ChurnDefinition, cutoff: int) -> None:
     users = histories(seed)
     start = cutoff + definition.lead_time.days
@@ -206,7 +206,7 @@ def test_a_label_is_what_a_plain_loop_finds(seed: int, definition: ChurnDefiniti
 
 
 @given(seeds, seeds, definitions, cutoffs, st.booleans())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_nothing_from_the_cutoff_on_changes_the_population(
     seed: int, other: int, definition: ChurnDefinition, cutoff: int, as_known: bool
 ) -> None:
@@ -217,7 +217,7 @@ def test_nothing_from_the_cutoff_on_changes_the_population(
 
 
 @given(seeds, seeds, definitions, cutoffs)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_nothing_from_the_end_of_the_horizon_on_changes_a_label(
     seed: int, other: int, definition: ChurnDefinition, cutoff: int
 ) -> None:
@@ -236,7 +236,7 @@ def spliced(users: list[list[Deed]], others: list[list[Deed]], *, at: int) -> li
 
 
 @given(seeds, definitions, cutoffs, st.integers(-3, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_label_is_missing_exactly_where_the_log_ends_before_the_horizon(
     seed: int, definition: ChurnDefinition, cutoff: int, short: int
 ) -> None:
@@ -246,7 +246,7 @@ def test_a_label_is_missing_exactly_where_the_log_ends_before_the_horizon(
 
 
 @given(seeds, st.sampled_from([0, 7]), cutoffs)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_who_renews_before_the_cover_ends_is_kept(seed: int, grace: int, cutoff: int) -> None:
     """By a renewal at the very end that pays beyond the horizon."""
     renewals = Renewals(("renewal",), paid_until="until", grace=days(grace))

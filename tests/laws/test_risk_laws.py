@@ -47,7 +47,6 @@ def bundle_of(baseline: list[float], *, event: str, trees: str) -> Bundle:
     return Bundle(CLASSIFIER, FEATURES, ChurnDefinition(**outcome), {}, hazard=hazard)  # type: ignore[arg-type]
 
 
-@settings(deadline=None)
 @given(log_odds, rows, asked, st.sampled_from([RETURN, LOSS]), st.sampled_from(["", *TREES]))
 def test_a_curve_falls_or_rises_from_certainty_and_meets_the_classifier(
     baseline: list[float], users: list[tuple[float, float]], at: list[float], event: str, trees: str
@@ -61,7 +60,7 @@ def test_a_curve_falls_or_rises_from_certainty_and_meets_the_classifier(
     assert (curve[30.0].to_numpy() == CLASSIFIER.predict_proba(frame)[:, 1]).all()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(log_odds, rows, st.sampled_from(TREES))
 def test_a_row_alone_gives_the_bits_that_it_gives_among_many(
     baseline: list[float], users: list[tuple[float, float]], trees: str
@@ -76,7 +75,7 @@ def test_a_row_alone_gives_the_bits_that_it_gives_among_many(
 
 
 @given(log_odds, rows, st.sampled_from(["", *TREES]))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_at_the_median_the_curve_is_at_one_half(
     baseline: list[float], users: list[tuple[float, float]], trees: str
 ) -> None:

@@ -32,7 +32,7 @@ def histories(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     return margins, draw(arrays(np.int64, rows, elements=st.integers(0, 1)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=histories(), kind=st.sampled_from(SIMPLEST_FIRST), scores=st.lists(MARGINS, min_size=2, max_size=50))
 def test_every_calibration_keeps_the_order_and_is_never_certain(
     history: tuple[np.ndarray, np.ndarray], kind: str, scores: list[float]
@@ -43,7 +43,7 @@ def test_every_calibration_keeps_the_order_and_is_never_certain(
     assert (given_probabilities < 1).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=histories(), kind=st.sampled_from(SIMPLEST_FIRST), scores=st.lists(MARGINS, min_size=1))
 def test_every_calibration_survives_json_to_the_bit(
     history: tuple[np.ndarray, np.ndarray], kind: str, scores: list[float]
@@ -54,7 +54,7 @@ def test_every_calibration_survives_json_to_the_bit(
     assert (again.probabilities(np.array(scores)) == fitted.probabilities(np.array(scores))).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(slope=SLOPES, other=SLOPES, intercept=st.floats(-20, 20), scores=st.lists(MARGINS, min_size=1, max_size=40))
 def test_a_margin_alone_and_in_a_batch_have_the_same_bits(
     slope: float, other: float, intercept: float, scores: list[float]

@@ -127,7 +127,7 @@ def test_contributions_of_the_regression_are_centred_on_the_training_mean(people
     np.testing.assert_allclose(fitted.contributions(people.rows)[:, :-1].mean(axis=0), 0.0, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(start=st.integers(0, 1400), size=st.integers(1, 90))
 def test_a_row_alone_and_in_a_batch_have_the_same_bits(model: ChurnModel, people: Any, start: int, size: int) -> None:
     everybody = people.rows.to_numpy()[start : start + 90]

@@ -82,7 +82,7 @@ def agrees(booster: lightgbm.Booster, table: Matrix) -> None:
     np.testing.assert_allclose(found.sum(axis=1), booster.predict(table, raw_score=True), rtol=0, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2**20),
     leaves=st.sampled_from([2, 3, 7, 9, 10, 15, 31, 63]),
@@ -134,7 +134,7 @@ def mixed() -> TreeShap:
     return explained(lightgbm.train(shape, data, 4, init_model=small))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(start=st.integers(0, 120), size=st.integers(1, 80), threads=st.integers(1, 4))
 def test_a_row_has_the_same_bits_alone_in_any_batch_and_by_any_threads(start: int, size: int, threads: int) -> None:
     everybody = rows(np.random.default_rng(8), 200)

@@ -32,7 +32,7 @@ def by_definition(margins: np.ndarray, labels: np.ndarray, *, asked: float) -> f
     return float(upper / (1 - lower + upper))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=histories(), asked=st.lists(MARGINS, min_size=1, max_size=10))
 def test_every_probability_is_that_of_the_definition(
     history: tuple[np.ndarray, np.ndarray], asked: list[float]
@@ -43,7 +43,7 @@ def test_every_probability_is_that_of_the_definition(
     assert fitted.probabilities(everywhere) == pytest.approx(expected, abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(history=histories(), asked=st.lists(MARGINS, min_size=2, max_size=20))
 def test_a_higher_margin_never_has_a_lower_probability_and_nobody_is_certain(
     history: tuple[np.ndarray, np.ndarray], asked: list[float]

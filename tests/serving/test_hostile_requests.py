@@ -37,7 +37,7 @@ def test_a_hostile_body_is_a_problem_of_the_client(client: Any, body: bytes) -> 
     assert len(answer.content) < 10_000
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(st.characters(codec=None), max_size=5),

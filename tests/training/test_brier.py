@@ -24,7 +24,7 @@ def _rows(seed: int, count: int, *, slope: float = 1.0) -> tuple[np.ndarray, np.
 
 
 @given(st.integers(0, 10_000), st.integers(30, 400), st.sampled_from([0.3, 1.0, 2.5]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_parts_add_up_to_the_brier_score(seed: int, count: int, slope: float) -> None:
     labels, probabilities = _rows(seed, count, slope=slope)
     found = evaluate(labels, probabilities, users=_users(count), seed=1, replicates=5)
@@ -33,7 +33,7 @@ def test_the_parts_add_up_to_the_brier_score(seed: int, count: int, slope: float
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_is_left_within_bins_is_the_variance_less_twice_the_covariance(seed: int) -> None:
     labels, probabilities = _rows(seed, 200)
     found = evaluate(labels, probabilities, users=_users(200), seed=1, replicates=5)

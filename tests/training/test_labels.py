@@ -133,7 +133,7 @@ definitions = st.builds(
 
 
 @given(st.integers(0, 5000), definitions, st.lists(st.integers(0, 100), min_size=1, max_size=4, unique=True))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_labels_of_many_users_and_cutoffs_equal_a_plain_loop(
     seed: int, definition: ChurnDefinition, cutoffs: list[int]
 ) -> None:
@@ -151,7 +151,7 @@ def test_labels_of_many_users_and_cutoffs_equal_a_plain_loop(
 
 
 @given(st.integers(0, 5000), definitions, st.integers(0, 100))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_labels_never_read_what_features_read(seed: int, definition: ChurnDefinition, cutoff: int) -> None:
     events = _random_events(seed)
     past = events.times < cutoff * DAY

@@ -39,7 +39,7 @@ CALIBRATORS = [
 
 
 @given(st.sampled_from(CALIBRATORS), st.floats(-2, 2))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_moved_calibrator_moves_its_knots_by_so_much_and_keeps_the_order(calibrator: Calibrator, by: float) -> None:
     knots = np.array([-2.0, 0.0, 1.0])
     found = moved(calibrator, by=by).probabilities(knots)

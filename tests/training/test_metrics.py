@@ -54,7 +54,7 @@ def test_rows_with_equal_scores_share_what_falls_to_them() -> None:
 
 
 @given(st.integers(0, 10_000), st.sampled_from([np.exp, np.log, lambda x: 3 * x - 1, lambda x: x**3]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_monotone_map_of_the_scores_changes_no_ranking_metric(seed: int, mapped: object) -> None:
     labels, scores, _ = _rows(seed, 80)
     ones = np.ones((1, 80))
@@ -63,7 +63,7 @@ def test_a_monotone_map_of_the_scores_changes_no_ranking_metric(seed: int, mappe
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_order_of_the_rows_changes_no_figure(seed: int) -> None:
     labels, probabilities, users = _rows(seed, 80)
     order = np.random.default_rng(seed).permutation(80)

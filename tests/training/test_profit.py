@@ -52,7 +52,7 @@ def _integrated(labels: np.ndarray, scores: np.ndarray, costs: Costs) -> float:
 
 
 @given(st.integers(0, 10_000), st.integers(4, 60), COSTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_closed_form_is_the_integral(seed: int, count: int, costs: Costs) -> None:
     labels, scores = _rows(seed, count)
     found, _ = expected_maximum_profit(labels, scores, costs=costs)
@@ -68,7 +68,7 @@ def test_the_paper_s_costs_give_the_figures_that_another_package_documents() -> 
 
 
 @given(st.integers(0, 10_000), COSTS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_agrees_with_the_sum_over_the_hull_that_the_paper_writes_down(seed: int, costs: Costs) -> None:
     labels, scores = _rows(seed, 80)
     assert expected_maximum_profit(labels, scores, costs=costs) == pytest.approx(

@@ -97,7 +97,7 @@ def test_a_split_prints_as_a_timeline() -> None:
 
 
 @given(length=st.integers(6, 400), lead=st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_definition_that_the_message_proposes_does_fit(length: int, lead: int) -> None:
     wanted = ChurnDefinition(look_back=days(90), lead_time=days(lead), horizon=days(45))
     end = shift(YEAR["start"], days(length))
@@ -127,7 +127,7 @@ def _advice(definition: ChurnDefinition, end: datetime) -> str:
     length=st.integers(10, 900),
     tests=st.integers(1, 4),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_horizon_of_an_earlier_step_reaches_beyond_the_next_steps_cutoff(
     look_back: int, lead: int, horizon: int, length: int, tests: int
 ) -> None:

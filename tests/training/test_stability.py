@@ -8,7 +8,7 @@ from training.stability import FEWEST_IN_BOTH, kept_at_top, population_shift, ra
 
 
 @given(st.integers(0, 10_000), st.integers(50, 500), st.integers(50, 500))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_index_is_never_negative_and_forgets_which_came_first_when_bins_are_the_same(
     seed: int, n: int, m: int
 ) -> None:
