@@ -137,7 +137,7 @@ def test_a_service_whose_disk_is_full_goes_on_reading_and_writes_again_when_ther
         assert first.status_code == 202
         (worker,) = service.workers()
         before = resource.prlimit(worker, resource.RLIMIT_FSIZE, (megabytes * 1_000_000, resource.RLIM_INFINITY))
-        for _ in range(20):
+        for _ in range(8):
             for answer in (
                 client.post(**jobs, headers=kind),
                 client.post(**jobs, headers={**kind, "idempotency-key": "k"}),
