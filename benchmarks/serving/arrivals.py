@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 _STATUS = re.compile(rb"HTTP/1\.1 (\d{3})")
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _RETRY = re.compile(rb"\r\nretry-after: *\d+", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 _TIMEOUT_SECONDS = 30.0
 BROKEN = 0  # the status of a request without an answer
 
@@ -64,7 +65,9 @@ class Clients:
         except (OSError, TimeoutError):
             pass
         else:
-            if not connection.ended:
+            if _CLOSES.search(head):
+                connection.close()  # as who refuses a body without reading it must
+            elif not connection.ended:
                 self._free.append(connection)
         status = _STATUS.match(head)
         found = BROKEN if status is None else int(status[1])

@@ -21,7 +21,6 @@ READER_TIMEOUT_SECONDS = 1.0  # in WAL readers wait for nobody; whoever locks th
 LOOK_SECONDS = 1.0  # between two looks whether the file is still the one that was opened
 ROWS_ADDED_AT_ONCE = 100  # by one statement
 ROWS_REMOVED_AT_ONCE = 20_000
-MAPPED_BYTES = 0x7FFF0000  # the most that SQLite is built for; two runs of a million users are larger than a gigabyte
 PAGE_BYTES = 16_384  # a quarter of it holds a score with its words; of 4096 each score would take a page of its own
 WRITERS_CACHE_KIB = 32_768  # the list by risk is written at random places: they should not be read anew each time
 
