@@ -60,7 +60,7 @@ class Clients:
         head = b""
         try:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
-                connection = self._free.pop() if self._free else await self._open()
+                connection = self._idle() or await self._open()
                 head = await connection.ask(request)
         except (OSError, TimeoutError):
             pass
@@ -72,6 +72,14 @@ class Clients:
         status = _STATUS.match(head)
         found = BROKEN if status is None else int(status[1])
         heard.append(Answer(began, time.monotonic() - began, found, _RETRY.search(head) is not None))
+
+    def _idle(self) -> "_Connection | None":
+        """A connection that is still open; services close those that were idle for long."""
+        while self._free:
+            connection = self._free.pop()
+            if not connection.ended:
+                return connection
+        return None
 
     async def _open(self) -> "_Connection":
         self.opened += 1
