@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks, once, when it is imported
+_TELL_WHEN_THE_PARENT_DIES = 1  # of prctl(2)
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 _LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
 
@@ -119,7 +121,14 @@ def _load(settings: ServiceSettings, stopping: Any) -> "FastAPI":  # Any: of cty
 def _begin_as_worker() -> None:
     """A fork has the parent's handlers: it would only note a signal, and be waited for until it is killed."""
     _end_when_told()
+    _end_with_the_parent()
     _let_signals_in()
+
+
+def _end_with_the_parent() -> None:
+    """Be told to stop when the parent is killed: an orphan would go on answering, beside the next service."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_TELL_WHEN_THE_PARENT_DIES, signal.SIGTERM)
 
 
 def _end_when_told() -> None:

@@ -64,9 +64,10 @@ class Live:
         workers = self.workers()
         self.process.send_signal(number)
         code = self.process.wait(timeout=30)
-        if number == signal.SIGKILL:  # then nobody tells the workers
-            for worker in workers:
-                _kill(worker)
+        until = time.monotonic() + 30
+        while any(Path(f"/proc/{worker}").exists() for worker in workers):
+            assert time.monotonic() < until, "a worker outlived the service"
+            time.sleep(0.05)
         return code
 
 
@@ -124,10 +125,3 @@ def _wait_for(address: str) -> None:
         else:
             return
     pytest.fail("the service did not start")
-
-
-def _kill(process: int) -> None:
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
