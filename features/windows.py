@@ -205,7 +205,7 @@ def _offsets(timezone: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     offset = _offset(zone, day)
     found = [(np.iinfo(np.int64).min, offset)]
     while day < last:
-        following = day + days(1)
+        following = day + days(7)  # no zone has changed twice within a week
         if _offset(zone, following) != offset:
             change = _first_with_another_offset(zone, day, following)
             offset = _offset(zone, following)

@@ -18,8 +18,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +34,12 @@ from models.columns import Matrix, matrix_of
 from models.definition import ChurnDefinition
 from models.hazard import HazardModel
 from models.model import ChurnModel
-from models.trial import HAZARD, HAZARD_TREES, MISMATCH, golden_rows
+from models.trial import HAZARD, HAZARD_TREES, golden_rows
+from models.trying import ADVICE, Trying
 
 FORMAT = 3  # 3: fifths of the population
 _SUMS = "sums.json"
 _GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few milliseconds to reproduce
-_TRIAL_SECONDS = 120  # a healthy trial takes about one
-_ADVICE = "Restore the folder from a backup, or train again with `holdfast train`."
 
 
 @dataclass(frozen=True)
@@ -82,17 +79,19 @@ def save(bundle: Bundle, folder: Path, *, golden: pd.DataFrame) -> None:
     _sync(folder.parent)
 
 
-def load(folder: Path) -> Bundle:
+def load(folder: Path, trying: Trying | None = None) -> Bundle:
     """The bundle in the folder, after its sums and its golden rows were found right.
 
-    Raises `NotReady` when there is no bundle, `Damaged` when a file is missing, changed or not understood.
+    `trying` is its trial where that is under way already. Raises `NotReady` when there is no bundle, `Damaged` when a
+    file is missing, changed or not understood.
     """
-    files = _verified(folder)
-    _try_out(folder)
+    with trying or Trying.start(folder) as trial:
+        files = _verified(folder)
+        trial.check()
     try:
         return _parsed(files)
     except (KeyError, TypeError, ValueError, BadInput) as error:
-        raise Damaged(f"the model bundle {folder} is not understood: {error}. {_ADVICE}") from error
+        raise Damaged(f"the model bundle {folder} is not understood: {error}. {ADVICE}") from error
 
 
 def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
@@ -166,7 +165,7 @@ def _sums(folder: Path) -> dict[str, str]:
         document = json.loads(_plain_file(folder, _SUMS).read_text("utf-8"))
         version, sums = document["format"], {str(name): str(expected) for name, expected in document["files"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{folder / _SUMS} is not the list of sums it should be: {error!r}. {_ADVICE}") from error
+        raise Damaged(f"{folder / _SUMS} is not the list of sums it should be: {error!r}. {ADVICE}") from error
     if version != FORMAT:
         raise Damaged(
             f"{folder} is a model bundle of format {version!r}; this version of Holdfast reads format {FORMAT}. "
@@ -174,7 +173,7 @@ def _sums(folder: Path) -> dict[str, str]:
         )
     needed = {"model.json", "features.json", "definition.json", "facts.json", "fifths.json", "golden.json", "card.md"}
     if not needed <= sums.keys():
-        raise Damaged(f"{folder / _SUMS} does not list {', '.join(sorted(needed - sums.keys()))}. {_ADVICE}")
+        raise Damaged(f"{folder / _SUMS} does not list {', '.join(sorted(needed - sums.keys()))}. {ADVICE}")
     return sums
 
 
@@ -184,7 +183,7 @@ def _content(folder: Path, name: str, *, expected: str) -> bytes:
     if found != expected:
         raise Damaged(
             f"{folder / name} was changed or damaged after training: its SHA-256 is {found[:12]}…, "
-            f"{_SUMS} says {expected[:12]}…. {_ADVICE}"
+            f"{_SUMS} says {expected[:12]}…. {ADVICE}"
         )
     return content
 
@@ -192,31 +191,12 @@ def _content(folder: Path, name: str, *, expected: str) -> bytes:
 def _plain_file(folder: Path, name: str) -> Path:
     path = folder / name
     if Path(name).name != name or name in {"", ".", ".."} or "\\" in name:
-        raise Damaged(f"{folder / _SUMS} names {name!r}, which is not a file of this folder. {_ADVICE}")
+        raise Damaged(f"{folder / _SUMS} names {name!r}, which is not a file of this folder. {ADVICE}")
     if path.is_symlink():
-        raise Damaged(f"{path} is a symbolic link; a bundle holds its own files only. {_ADVICE}")
+        raise Damaged(f"{path} is a symbolic link; a bundle holds its own files only. {ADVICE}")
     if not path.is_file():
-        raise Damaged(f"{path} is missing. {_ADVICE}")
+        raise Damaged(f"{path} is missing. {ADVICE}")
     return path
-
-
-def _try_out(folder: Path) -> None:
-    """Loads the bundle in a child process and compares its golden rows: a crash there harms nobody."""
-    command = [sys.executable, "-m", "models.trial", str(folder.resolve())]
-    house = Path(__file__).resolve().parent.parent
-    try:
-        trial = subprocess.run(  # noqa: S603 - our own module on a path, no shell
-            command, cwd=house, capture_output=True, text=True, errors="replace", timeout=_TRIAL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise Damaged(f"{folder} did not load within {_TRIAL_SECONDS} seconds in a trial process. {_ADVICE}") from None
-    last = (trial.stderr.strip().splitlines() or ["no message"])[-1]
-    if trial.returncode == MISMATCH:
-        raise Damaged(f"{folder} predicts something else than when it was trained (golden.json): {last}. {_ADVICE}")
-    if trial.returncode < 0:
-        raise Damaged(f"{folder}: loading its boosters crashed a trial process (signal {-trial.returncode}). {_ADVICE}")
-    if trial.returncode:
-        raise Damaged(f"{folder} could not be loaded in a trial process: {last}. {_ADVICE}")
 
 
 def _parsed(files: dict[str, bytes]) -> Bundle:

@@ -18,8 +18,8 @@ import numpy as np
 
 from models.blend import Blend, Floats
 from models.hazard import HazardModel
+from models.trying import MISMATCH
 
-MISMATCH = 3
 HAZARD, HAZARD_TREES = "hazard.json", "hazard.txt"
 _CLOSE = 1e-12  # another processor may round the last bit of an exponential differently
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from features.errors import Damaged, NotReady, UserError
 from models.registry import champion_pointer
+from models.trying import Trying
 from serving.house_rules import NO_RULES, HouseRules
 from serving.settings import DataFolder
 from serving.store import ScoreStore
@@ -139,9 +140,9 @@ class Champions:
         run_id = None if run is None else run.run_id
         if seen == followed.seen and followed.served is not None and followed.served.run_id == run_id:
             return
+        version, loaded = self._loaded(followed, seen)
         from serving.fresh import FreshScorer  # noqa: PLC0415 LightGBM: stored scores need not wait for it
 
-        version, loaded = self._loaded(followed, seen)
         scorer = FreshScorer(loaded, version, None if run is None else run.facts, self.rules)
         scorer.warm_up()
         if followed.served is None or followed.served.version != version:
@@ -153,11 +154,13 @@ class Champions:
         """The bundle that the pointer names; it is loaded, and tried in a process of its own, only where it is new."""
         if seen == followed.seen and followed.served is not None:
             return followed.served.version, followed.served.scorer.bundle
-        from models import bundle  # noqa: PLC0415 as above
-
         champion = champion_pointer(followed.folder.champion)
+        trying = Trying.start(champion.folder)  # meanwhile this process imports what it takes to compute
+        from models import bundle  # noqa: PLC0415 LightGBM: stored scores need not wait for it
+        from serving import fresh  # noqa: F401, PLC0415 as above
+
         try:
-            return champion.version, bundle.load(champion.folder)
+            return champion.version, bundle.load(champion.folder, trying)
         except UserError:
             followed.rests = RESTS
             raise

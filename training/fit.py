@@ -156,8 +156,8 @@ def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettin
     """The kind of calibrator that, fitted on one rehearsal, served the next one best; often none at all.
 
     A level that moves from window to window cannot be learnt from one window, so calibrators that look good within
-    it are tried on the next. With a single rehearsal there is no next one, and the margin is believed: at 27 earlier
-    cutoffs of four public logs, correcting by one window alone made the log loss worse on each of them.
+    it are tried on the next. With a single rehearsal there is no next one, and the margin is believed: on each of
+    three public logs with such cutoffs, correcting by one window alone made the log loss worse.
     """
     if settings.calibration is not None:
         return settings.calibration

@@ -13,7 +13,7 @@ from features.errors import BadInput, Damaged, NotReady
 from features.fifths import DatedFifths
 from features.language import FeatureSet
 from features.windows import utc
-from models import bundle as bundles
+from models import trying
 from models.bundle import Bundle, load, save
 
 FILES = {
@@ -238,7 +238,7 @@ def test_an_edited_feature_is_refused(folder: Path) -> None:
 
 
 def test_a_trial_without_end_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bundles, "_TRIAL_SECONDS", 0.05)
+    monkeypatch.setattr(trying, "SECONDS", 0.05)
     with pytest.raises(Damaged, match="did not load within"):
         load(folder)
 
