@@ -22,7 +22,8 @@ from features.windows import from_microseconds
 from models.bundle import Bundle
 from models.reasons import Reason, reasons_of
 from serving.house_rules import NO_RULES, HouseRules
-from serving.scoring import check_fingerprint, known_users
+from serving.run_facts import check_fingerprint
+from serving.scoring import known_users
 from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from features.errors import Damaged, NotReady
+from features.errors import NotReady
 from features.feature_set import FeatureSet
 from features.fifths import DatedFifths, Fifths
 from features.plan import Plan, make_plan
@@ -36,13 +36,12 @@ from models.movers import Movers
 from models.reasons import Change, Language, Reason, changes_in_words, movers, movers_between, reasons_in_words
 from models.tiers import Tier, TierRule, percentiles
 from serving.house_rules import NO_RULES, HouseRules
+from serving.run_facts import check_fingerprint, run_facts
 from serving.standing import Facts, Standing
 from serving.store.records import Absence, RunFacts, Score
-from serving.validity import valid_until
 
 CHUNK_USERS = 8_000  # explaining takes some rows of numbers a user; those of a chunk stay small
 DEFAULT_TIERS = TierRule()
-_DEFINING = ("kind", "activity", "look_back", "lead_time", "horizon")  # what every definition has
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 OnProgress = Callable[[str, int, int], None]  # what is being done, steps done, steps there are
 
@@ -183,71 +182,11 @@ def score_population(  # noqa: PLR0913 - who, by what, compared with what, and w
     )
 
 
-def run_facts(
-    bundle: Bundle,
-    *,
-    cutoff: datetime,
-    model_version: str,
-    fifths: DatedFifths | None = None,
-    language: Language = "en",
-) -> RunFacts:
-    """What all scores of a run at this cutoff share; `fifths` are those of its population."""
-    return RunFacts(
-        cutoff=cutoff,
-        horizon=bundle.definition.horizon_of(cutoff),
-        valid_until=valid_until(bundle.definition, cutoff=cutoff),
-        model_version=model_version,
-        definition_id=bundle.definition.id,
-        model=model_facts(bundle),
-        fifths=fifths,
-        language=language,
-    )
-
-
-def model_facts(bundle: Bundle) -> dict[str, Any]:  # Any: JSON
-    """What `GET /v1/model` tells, so that the service needs no model to tell it."""
-    definition = bundle.definition.to_json()
-    return {
-        "trained_at": bundle.facts.get("trained_at"),
-        "definition": {
-            "id": bundle.definition.id,
-            "sentence": bundle.definition.says(),
-            **{name: definition[name] for name in _DEFINING},
-        },
-        "quality": _quality(bundle.facts.get("quality", {})),
-        "verdict": bundle.facts.get("verdict"),
-        "features": [
-            {"name": feature.name, "family": feature.family, "sentence": feature.pattern}
-            for feature in bundle.features.features
-        ],
-        "feature_fingerprint": bundle.features.fingerprint,
-    }
-
-
-def check_fingerprint(bundle: Bundle) -> None:
-    """Raise `Damaged` when the bundle's features are not those that its model was trained with."""
-    trained_with = bundle.facts.get("feature_fingerprint", bundle.features.fingerprint)
-    if trained_with != bundle.features.fingerprint:
-        raise Damaged(
-            f"the model was trained with the features {trained_with}, its bundle holds {bundle.features.fingerprint}: "
-            "they are not the same. Train again with `holdfast train`."
-        )
-
-
 def known_users(events: UserEvents, *, cutoff: datetime, as_known: bool) -> set[str]:
     """The users with an event before the cutoff; a profile alone is none."""
     ever = Interval(_BEGINNING, cutoff)
     before = active_in(events, ever, kinds=(), known_before=cutoff if as_known else None)
     return {events.user_ids[place] for place in np.flatnonzero(before)}
-
-
-def _quality(found: dict[str, float]) -> list[dict[str, Any]]:  # Any: JSON
-    """The metrics of a training with their intervals: `{"auc": …, "auc_low": …, "auc_high": …}` as records."""
-    names = [name for name in found if not name.endswith(("_low", "_high"))]
-    return [
-        {"metric": name, "value": found[name], "low": found.get(f"{name}_low"), "high": found.get(f"{name}_high")}
-        for name in names
-    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

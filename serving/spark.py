@@ -27,7 +27,8 @@ from models.bundle import Bundle
 from models.reasons import Language, Reason, explain
 from models.registry import Champion
 from models.tiers import TierRule, percentiles
-from serving.scoring import CHUNK_USERS, DEFAULT_TIERS, check_fingerprint, known_users, run_facts
+from serving.run_facts import check_fingerprint, run_facts
+from serving.scoring import CHUNK_USERS, DEFAULT_TIERS, known_users
 from serving.store.records import RunFacts, Score
 
 if TYPE_CHECKING:
