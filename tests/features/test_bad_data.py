@@ -244,7 +244,7 @@ def test_refunds_that_eat_up_all_spend_leave_no_infinite_ratio(tmp_path: Path) -
     assert shown.row("even")["returned_share_ever"] == pytest.approx(1)
     assert shown.row("only")["amount_ever"] == -15
     assert np.isnan(shown.row("only")["returned_share_ever"])  # of nothing bought
-    assert np.abs(np.nan_to_num(shown.found.matrix)).max() < 10_000
+    assert np.abs(np.nan_to_num(shown.found.matrix)).max() < 100_000  # the day of the cutoff is beyond 20,000
 
 
 def test_thousands_of_kinds_are_told_together(tmp_path: Path) -> None:
