@@ -232,7 +232,7 @@ class Serve:
     body_timeout_seconds: float = setting(10.0, "a body has to arrive within this time", metavar="SECONDS")
     header_timeout_seconds: float = setting(10.0, "headers have to arrive within this time", metavar="SECONDS")
     max_open_requests: int = setting(
-        1024, "open connections of one process, idle ones too; more have to wait", metavar="NUMBER"
+        8192, "open connections of one process, idle ones too; more have to wait", metavar="NUMBER"
     )
     shutdown_seconds: int = setting(30, "requests under way may take so long to finish at the end", metavar="SECONDS")
     key_memory_seconds: float = setting(4.0, "a revoked key stops working within this time", metavar="SECONDS")

@@ -5,6 +5,7 @@ import gc
 import logging.config
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # where prometheus_client looks, once, when it is imported
 _TELL_WHEN_THE_PARENT_DIES = 1  # of prctl(2)
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
+_OTHER_FILES = 256  # than connections that a worker may have open
 _LONGEST_HEADERS = 64 * 1024  # bytes of request line and headers; an id of 1,024 characters needs at most 12 KB
 
 
@@ -47,7 +49,7 @@ def serve(settings: ServiceSettings) -> None:
         http=HTTPModes.http1,  # the only one for which slow headers are cut off; a proxy speaks HTTP/2 to the outside
         websockets=False,
         workers=settings.workers,
-        backpressure=settings.max_open_requests,
+        backpressure=_connections(settings.max_open_requests),
         http1_settings=HTTP1Settings(
             header_read_timeout=int(settings.header_timeout_seconds * 1000), max_buffer_size=_LONGEST_HEADERS
         ),
@@ -60,6 +62,15 @@ def serve(settings: ServiceSettings) -> None:
     os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_in, after_in_child=_begin_as_worker)
     with _one_count(settings.workers):
         server.serve(target_loader=partial(_load, settings, stopping), wrap_loader=False)
+
+
+def _connections(wanted: int) -> int:
+    """How many connections a process may have open, at most so many; the system is asked for as many as it allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted + _OTHER_FILES if hard == resource.RLIM_INFINITY else min(wanted + _OTHER_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return max(1, allowed - _OTHER_FILES)
 
 
 def checked(settings: ServiceSettings) -> ServiceSettings:

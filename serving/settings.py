@@ -33,7 +33,7 @@ class ServiceSettings:
     max_body_bytes: int = 1_000_000
     body_timeout_seconds: float = 10.0  # from the first byte of a body to its last
     header_timeout_seconds: float = 10.0
-    max_open_requests: int = 1024  # a worker; idle connections count until header_timeout_seconds have passed
+    max_open_requests: int = 8192  # a worker; idle connections count until header_timeout_seconds have passed
     shutdown_seconds: int = 30  # requests under way may take this long to finish
     key_memory_seconds: float = 4.0
     access_log: bool = True

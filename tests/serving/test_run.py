@@ -1,13 +1,14 @@
 """The service as a process: real sockets, a real client, starting, refusing and stopping."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -28,6 +29,15 @@ from serving.run import serve
 from serving.settings import ServiceSettings
 serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), header_timeout_seconds=1.0, body_timeout_seconds=1.0))
 """
+FEW_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+import sys
+from serving.run import serve
+from serving.settings import ServiceSettings
+serve(ServiceSettings(sys.argv[1], port=int(sys.argv[2]), header_timeout_seconds=60))
+"""
+IDLE = 1_500
 ODD = "a/b\n😀"
 
 
@@ -68,7 +78,7 @@ def wait_until_alive(address: str) -> None:
 
 
 @contextmanager
-def running(folder: Path, facts: RunFacts, cast: list[Score]) -> Iterator[Service]:
+def running(folder: Path, facts: RunFacts, cast: list[Score], *, start: str = START) -> Iterator[Service]:
     url, port, log = f"sqlite:///{folder / 'store.db'}", free_port(), folder / "service.log"
     store = ScoreStore.open(url)
     store.write_run(facts, [*cast, Score(ODD, 0.5, 50.0, "low", ())], now=utc("2026-06-01"))
@@ -77,7 +87,7 @@ def running(folder: Path, facts: RunFacts, cast: list[Score]) -> Iterator[Servic
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with log.open("w") as file:
         process = subprocess.Popen(
-            [sys.executable, "-c", START, url, str(port)], stdout=file, stderr=file, text=True, env=environment
+            [sys.executable, "-c", start, url, str(port)], stdout=file, stderr=file, text=True, env=environment
         )
     try:
         found = Service(process, port, token, log)
@@ -166,6 +176,16 @@ def test_broken_http_is_no_reason_to_fail(service: Service, text: bytes) -> None
         first = b""
     assert b" 5" not in first[:13]
     assert service.get("/livez").status_code == 200
+
+
+def test_many_idle_connections_keep_nobody_waiting(tmp_path: Path, facts: RunFacts, cast: list[Score]) -> None:
+    """More than were allowed when it started, and more than a listening socket holds back."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(few, min(most, IDLE + 500)), most))
+    with running(tmp_path, facts, cast, start=FEW_FILES) as service, ExitStack() as idle:
+        for _ in range(IDLE):
+            idle.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=8))
+        assert service.get("/v1/users/ada/score").status_code == 200
 
 
 def test_stopping_ends_in_order_and_logs_neither_ids_nor_keys(
