@@ -181,7 +181,9 @@ def test_broken_http_is_no_reason_to_fail(service: Service, text: bytes) -> None
 def test_many_idle_connections_keep_nobody_waiting(tmp_path: Path, facts: RunFacts, cast: list[Score]) -> None:
     """More than were allowed when it started, and more than a listening socket holds back."""
     few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(few, min(most, IDLE + 500)), most))
+    if most < IDLE + 500:
+        pytest.skip("this system does not let a process open so many connections")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(few, IDLE + 500), most))
     with running(tmp_path, facts, cast, start=FEW_FILES) as service, ExitStack() as idle:
         for _ in range(IDLE):
             idle.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=8))
