@@ -73,30 +73,30 @@ def one_user(
     *,
     times: Sequence[int] | IntArray,
     kinds: Sequence[str],
-    values: Sequence[float],
+    values: Sequence[float | None],
     received: Sequence[int] | IntArray | None = None,
     properties: Sequence[Mapping[str, str]] = (),
     wanted: Wanted = NOTHING_MORE,
 ) -> UserEvents:
     """The events of one user from lists, in any order; events of the same instant stay in the order given.
 
-    Times and `received` (default: the event's own time) are microseconds since 1970 UTC, a missing value is NaN, and
-    `properties` holds the texts of each event by name. What is not wanted is left out.
+    Times and `received` (default: the event's own time) are microseconds since 1970 UTC, a missing value is NaN or
+    None, and `properties` holds the texts of each event by name. What is not wanted is left out.
 
     >>> one_user("ada", times=[2, 1], kinds=["b", "a"], values=[1.0, 2.0]).values.tolist()
     [2.0, 1.0]
     """
     moments = np.array(times, dtype=np.int64)
     order = np.argsort(moments, kind="stable")
-    kind_names = tuple(dict.fromkeys(kinds))
-    codes = {name: code for code, name in enumerate(kind_names)}
+    codes = _Codes()
+    kind_codes = np.fromiter(map(codes.__getitem__, kinds), np.int32, len(kinds))
     known = moments if received is None else np.array(received, dtype=np.int64)
     return UserEvents(
         user_ids=(user_id,),
         offsets=np.array([0, len(moments)], dtype=np.int64),
         times=moments[order],
-        kinds=np.array([codes[kind] for kind in kinds], dtype=np.int32)[order],
-        kind_names=kind_names,
+        kinds=kind_codes[order],
+        kind_names=tuple(codes),
         values=np.array(values, dtype=np.float64)[order],
         received=known[order] if wanted.received else None,
         properties={name: _coded(name, properties, order=order) for name in wanted.properties},
@@ -106,10 +106,18 @@ def one_user(
 def _coded(name: str, properties: Sequence[Mapping[str, str]], *, order: IntArray) -> Property:
     if not properties:
         return Property(np.full(len(order), -1, dtype=np.int32), ())
-    told = [each.get(name) for each in properties]
-    texts = tuple(dict.fromkeys(text for text in told if text is not None))
-    codes = {text: code for code, text in enumerate(texts)}
-    return Property(np.array([-1 if text is None else codes[text] for text in told], dtype=np.int32)[order], texts)
+    codes = _Codes()
+    told = (each.get(name) for each in properties)
+    found = np.array([-1 if text is None else codes[text] for text in told], dtype=np.int32)
+    return Property(found[order], tuple(codes))
+
+
+class _Codes(dict[str, int]):
+    """A code for each different text, in order of first appearance."""
+
+    def __missing__(self, text: str) -> int:
+        self[text] = len(self)
+        return self[text]
 
 
 def none(kind_names: tuple[str, ...] = (), wanted: Wanted = NOTHING_MORE) -> UserEvents:

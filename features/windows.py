@@ -117,18 +117,6 @@ def to_microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def to_columns(moments: Sequence[datetime]) -> NDArray[np.int64]:
-    """The same for many aware instants at once.
-
-    >>> to_columns([utc("1970-01-01T00:00:01"), utc("1970-01-01T02:00:00+02:00")]).tolist()
-    [1000000, 0]
-    """
-    parts = np.array([moment.microsecond for moment in moments], dtype=np.int64)
-    stamps = np.array([moment.timestamp() for moment in moments], dtype=np.float64)
-    seconds = np.rint(stamps - parts / 1e6).astype(np.int64)  # whole seconds are exact in a float, microseconds not
-    return seconds * 1_000_000 + parts
-
-
 def from_microseconds(microseconds: int) -> datetime:
     """The aware UTC instant of so many microseconds since 1970.
 

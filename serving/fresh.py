@@ -17,11 +17,12 @@ from features.feature_set import FeatureSet
 from features.fifths import DatedFifths
 from features.plan import Plan, make_plan
 from features.snapshots import of_user, wanted_by
-from features.user_events import UserEvents, Wanted, one_user
-from features.windows import from_microseconds
+from features.user_events import UserEvents, Wanted
+from features.windows import utc
 from models.bundle import Bundle
 from models.reasons import Reason, reasons_of
 from serving.house_rules import NO_RULES, HouseRules
+from serving.requested import Asked, Event, User, asked_of
 from serving.run_facts import check_fingerprint
 from serving.scoring import known_users
 from serving.standing import Facts, Standing
@@ -74,10 +75,15 @@ class FreshScorer:
 
     def warm_up(self) -> None:
         """Score a made-up user, so that nothing is prepared or loaded while a real one waits."""
-        kind = next(iter(self.bundle.definition.activity), "event")
-        seen = 86_400_000_000
-        events = one_user("nobody", times=[seen], kinds=[kind], values=[1.0], wanted=self.wanted)
-        self.score(events, cutoff=from_microseconds(2 * seen))
+        event = Event(utc("2026-01-01"), next(iter(self.bundle.definition.activity), "event"), 1.0)
+        nobody = asked_of(User("nobody", events=[event]), self.wanted, where="nobody")
+        self.answer(nobody, cutoff=utc("2026-01-02"))
+
+    def answer(self, asked: Asked, *, cutoff: datetime, explained: bool = True) -> FreshScore | Absence:
+        """What a user who was sent gets: `score` by events, `score_row` by ready features."""
+        if isinstance(asked.given, UserEvents):
+            return self.score(asked.given, cutoff=cutoff, explained=explained)
+        return self.score_row(asked.user_id, asked.given, cutoff=cutoff, explained=explained)
 
     def score(self, events: UserEvents, *, cutoff: datetime, explained: bool = True) -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run.
@@ -134,10 +140,9 @@ class FreshScorer:
     def _admitted(self, events: UserEvents, dated: DatedFifths | None, *, cutoff: datetime) -> "_Admitted | Absence":
         """What the model and the house rules ask of the only user in `events`, or why he gets no score."""
         as_known, population = self.bundle.as_known, self.bundle.definition.population
-        if not known_users(events, cutoff=cutoff, as_known=as_known):
-            return Absence.UNKNOWN
-        if not population.eligible(events, cutoff=cutoff, as_known=as_known)[0]:
-            return Absence.OUTSIDE
+        if not population.eligible(events, cutoff=cutoff, as_known=as_known).any():
+            known = known_users(events, cutoff=cutoff, as_known=as_known)
+            return Absence.OUTSIDE if known else Absence.UNKNOWN
         fifths = None if dated is None else dated.fifths
         both = of_user(events, self._plan, cutoff=cutoff, as_known=as_known, fifths=fifths)
         found = _Admitted(both[:, : len(self.bundle.features)], both[:, len(self.bundle.features) :])

@@ -9,10 +9,11 @@ from typing import Any, BinaryIO
 import orjson
 
 from features.errors import BadInput
+from features.user_events import Wanted
 from serving import rules
 from serving.lists import safe_cell
 from serving.refusals import RefusedError
-from serving.requested import NotUnderstood, User, read_user
+from serving.requested import Asked, NotUnderstood, read_user
 
 NDJSON, PARQUET, CSV = "ndjson", "parquet", "csv"
 MEDIA_TYPES = {
@@ -44,15 +45,15 @@ Record = Mapping[str, Any]  # Any: JSON
 Write = Callable[[Record], None]
 
 
-def users_in(path: Path, kind: str) -> Iterator[User | NotUnderstood]:
-    """The users of a file, in its order; raises `BadInput` for a file that is none of its kind."""
+def users_in(path: Path, kind: str, *, wanted: Wanted) -> Iterator[Asked | NotUnderstood]:
+    """The users of a file, in its order, with what is wanted of their events; raises `BadInput` for a broken file."""
     if not path.exists():
         raise BadInput("the file of users is gone.")
     if kind == NDJSON:
-        return _lines(path)
+        return _lines(path, wanted)
     from serving.job_parquet import users_of  # noqa: PLC0415 Arrow: who looks scores up does not wait for it
 
-    return users_of(path)
+    return users_of(path, wanted=wanted)
 
 
 def records_to(path: Path, kind: str) -> AbstractContextManager[Write]:
@@ -60,7 +61,7 @@ def records_to(path: Path, kind: str) -> AbstractContextManager[Write]:
     return {NDJSON: _ndjson, CSV: _csv, PARQUET: _parquet}[kind](path)
 
 
-def _lines(path: Path) -> Iterator[User | NotUnderstood]:
+def _lines(path: Path, wanted: Wanted) -> Iterator[Asked | NotUnderstood]:
     with path.open("rb") as file:
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), b""), start=1):
             if not line.strip():
@@ -70,7 +71,7 @@ def _lines(path: Path) -> Iterator[User | NotUnderstood]:
                 _skip_line(file)
                 continue
             try:
-                yield read_user(line, f"line {number}")
+                yield read_user(line, wanted, where=f"line {number}")
             except RefusedError as error:
                 yield NotUnderstood(f"line {number}", error.message)
 

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from features.errors import BadInput
+from features.user_events import Wanted
 from serving.refusals import RefusedError
-from serving.requested import LONGEST_TEXT, MOST_EVENTS, Event, NotUnderstood, User, check_user
+from serving.requested import LONGEST_TEXT, MOST_EVENTS, Asked, Event, NotUnderstood, User, asked_of
 
 LARGEST = 100_000_000  # bytes of a file in memory; about four million events
 LARGEST_USER = 20_000_000  # bytes of texts of one user
@@ -24,15 +25,16 @@ _UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, OverflowError)
 Row = dict[str, Any]  # Any: what columns hold
 
 
-def users_of(path: Path) -> Iterator[User | NotUnderstood]:
-    """The users of the file; raises `BadInput` for a file that is no Parquet, too large, or of other columns."""
+def users_of(path: Path, *, wanted: Wanted) -> Iterator[Asked | NotUnderstood]:
+    """The users of the file with what is wanted of their events.
+
+    Raises `BadInput` for a file that is no Parquet, too large, or of other columns.
+    """
     try:
         with pq.ParquetFile(path) as file:
             names = _checked_names(file)
-        if {"time", "event"} <= set(names):
-            yield from _by_events(_table(path))
-        else:
-            yield from _by_features(path, names)
+        users = _by_events(_table(path)) if {"time", "event"} <= set(names) else _by_features(path, names)
+        yield from (_checked(user, wanted) for user in users)
     except _UNREADABLE as error:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadInput(f"the file is no readable Parquet file: {said.replace(str(path), 'it')[:200]}.") from None
@@ -78,7 +80,7 @@ def _by_features(path: Path, names: list[str]) -> Iterator[User | NotUnderstood]
             if odd is not None:
                 yield _told_apart(user_id, f"the feature {odd[:40]} is no number")
             else:
-                yield _checked(user_id, features={**row, **dict.fromkeys(others)})
+                yield _identified(user_id, features={**row, **dict.fromkeys(others)})
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -182,18 +184,21 @@ def _of_rows(user_id: str | None, rows: list[Row], others: list[str]) -> User | 
         )
         for row in rows
     ]
-    return _checked(user_id, events=events)
+    return _identified(user_id, events=events)
 
 
-def _checked(user_id: str | None, **more: Any) -> User | NotUnderstood:  # Any: the fields of a user
-    if not user_id:
-        return _told_apart(user_id, "there is no user_id")
-    user = User(user_id, **more)
+def _identified(user_id: str | None, **more: Any) -> User | NotUnderstood:  # Any: the fields of a user
+    return User(user_id, **more) if user_id else _told_apart(user_id, "there is no user_id")
+
+
+def _checked(user: User | NotUnderstood, wanted: Wanted) -> Asked | NotUnderstood:
+    if isinstance(user, NotUnderstood):
+        return user
+    where = f"user {user.user_id[:40]!r}"
     try:
-        check_user(user, f"user {user_id[:40]!r}")
+        return asked_of(user, wanted, where=where)
     except RefusedError as error:
-        return NotUnderstood(f"user {user_id[:40]!r}", error.message)
-    return user
+        return NotUnderstood(where, error.message)
 
 
 def _told_apart(user_id: str | None, why: str) -> NotUnderstood:

@@ -14,20 +14,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from features.errors import BadInput, NotReady, UserError
-from serving import requested
 from serving.bodies import computed_fields, fresh_body
 from serving.champions import Champions, Served
 from serving.job_files import Record, records_to, users_in
-from serving.requested import NotUnderstood
+from serving.requested import Asked, NotUnderstood
 from serving.store import Absence, ScoreStore, jobs
 from serving.store.jobs import Counts, Job
 from serving.store.trouble import is_full, is_of_a_database
-
-if TYPE_CHECKING:
-    from serving.fresh import FreshScore
 
 EVERY_SECONDS = 1.0
 REPORT_EVERY = 200  # users
@@ -120,7 +116,7 @@ class Jobs:
         target = self.result(job.job_id, asked["result"])
         draft = target.with_suffix(".unfinished")
         with _removed_if_broken(draft), records_to(draft, asked["result"]) as write:
-            users = users_in(self.sent(job.job_id, asked["sent"]), asked["sent"])
+            users = users_in(self.sent(job.job_id, asked["sent"]), asked["sent"], wanted=served.scorer.wanted)
             for record, counts in _records(served, users, asked):
                 if counts.users > MOST_USERS:
                     raise BadInput(f"more than {MOST_USERS:,} users in a file; send it in parts.")
@@ -175,7 +171,7 @@ def is_id(text: str) -> bool:
 
 
 def _records(
-    served: Served, users: Iterator[requested.User | NotUnderstood], asked: dict[str, Any]
+    served: Served, users: Iterator[Asked | NotUnderstood], asked: dict[str, Any]
 ) -> Iterator[tuple[Record, Counts]]:
     """A record a user, all by one model and as of one cutoff, and the counts so far."""
     cutoff, language = datetime.fromisoformat(asked["cutoff"]), asked["reasons"]
@@ -186,7 +182,7 @@ def _records(
             yield {"user_id": None, "code": "invalid_request", "message": f"{user.where}: {user.why}"}, counts
             continue
         try:
-            found = _score(served, user, cutoff=cutoff, explained=language != "none")
+            found = served.scorer.answer(user, cutoff=cutoff, explained=language != "none")
         except BadInput as error:
             counts = replace(counts, refused=counts.refused + 1)
             yield {"user_id": user.user_id, "code": "invalid_request", "message": str(error)}, counts
@@ -214,14 +210,6 @@ def _for_everybody(error: Exception) -> str:
     if is_full(error):
         return "there was no room left for its scores; start it again when there is"
     return f"a fault of the service ({type(error).__name__}); its log has more"
-
-
-def _score(served: Served, user: requested.User, *, cutoff: datetime, explained: bool) -> "FreshScore | Absence":
-    if user.features is None:
-        events = requested.events_of(user, served.scorer.wanted)
-        return served.scorer.score(events, cutoff=cutoff, explained=explained)
-    features = requested.features_of(user)
-    return served.scorer.score_row(user.user_id, features, cutoff=cutoff, explained=explained)
 
 
 def _now() -> datetime:

@@ -138,7 +138,7 @@ def _from_log(served: Served, user_id: str, now: datetime, ask: Callable[..., T]
 
 
 def _computed(request: Request, served: Served, body: bytes) -> Response:
-    asked = requested.read_request(body)
+    asked = requested.read_request(body, served.scorer.wanted)
     cutoff = datetime.now(UTC) if asked.cutoff is None else asked.cutoff.astimezone(UTC)
     shared, language = computed_fields(served, cutoff), asked.reasons or "en"
     scores, missing = [], []
@@ -153,11 +153,9 @@ def _computed(request: Request, served: Served, body: bytes) -> Response:
 
 
 def _score(
-    scorer: "FreshScorer", user: requested.User, place: int, *, cutoff: datetime, explained: bool
+    scorer: "FreshScorer", user: requested.Asked, place: int, *, cutoff: datetime, explained: bool
 ) -> "FreshScore | Absence":
-    if user.features is None:
-        return scorer.score(requested.events_of(user, scorer.wanted), cutoff=cutoff, explained=explained)
     try:
-        return scorer.score_row(user.user_id, requested.features_of(user), cutoff=cutoff, explained=explained)
+        return scorer.answer(user, cutoff=cutoff, explained=explained)
     except BadInput as error:
         raise RefusedError("invalid_request", f"users.{place}.features: {error}") from None

@@ -250,7 +250,7 @@ def test_a_fault_ends_a_job_instead_of_beginning_it_anew_for_ever(
     def fault(*_: object, **__: object) -> None:
         raise RuntimeError("not foreseen")
 
-    monkeypatch.setattr("serving.jobs._score", fault)
+    monkeypatch.setattr("serving.fresh.FreshScorer.answer", fault)
     job = done(client, start(client, ndjson(shop, shop.scored.user_ids[:1].tolist())))
     assert (job.state, job.trouble) == ("failed", "a fault of the service (RuntimeError); its log has more")
     assert (tmp_path / "jobs" / job.job_id).stat().st_mode & 0o077 == 0
