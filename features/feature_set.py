@@ -15,7 +15,7 @@ from features.errors import BadInput
 from features.expressions import Breadth, Expression, Latest, OfDays, Window, categories, tallies
 from features.expressions_json import from_json, to_json
 from features.formula import formula
-from features.sentences import Sentence, english, unchanged
+from features.sentences import Phrase, Sentence, Wording, english, unchanged
 
 LANGUAGE_VERSION = 3  # part of every fingerprint: raise it when an operator comes to mean something else
 
@@ -54,6 +54,10 @@ class Feature:
             self.categories,
             missing or f"nothing yet for {self.name.replace('_', ' ')}",
         )
+
+    def worded(self) -> "Worded":
+        """The same in both languages at once, the sentences not yet put together."""
+        return Worded.of(self.saying(), self.saying("zh"))
 
     @property
     def pattern(self) -> str:
@@ -97,10 +101,40 @@ class Saying:
 
     def __call__(self, value: float) -> str:
         """The value in words."""
+        return self.missing if math.isnan(value) else self.sentence.with_value(self.meant(value))
+
+    def meant(self, value: float) -> float | str:
+        """What the number stands for, or the number."""
+        return self.categories[int(value)] if self.categories else value + 0.0  # turns a negative zero into zero
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """How a feature puts a user's own value into words of both languages."""
+
+    english: Saying
+    chinese: Saying
+    missing: Wording
+    one: Phrase | None  # around the number 1; None: the two write the value differently
+    many: Phrase
+
+    @classmethod
+    def of(cls, english: Saying, chinese: Saying) -> Self:
+        """From what is said in each language."""
+        ours, theirs = english.sentence, chinese.sentence
+        missing = Wording(Phrase(english.missing, "", chinese.missing, ""), "", "")
+        if ours.one is None or theirs.one is None or ours.spec != theirs.spec:
+            return cls(english, chinese, missing, None, Phrase())
+        return cls(english, chinese, missing, Phrase(*ours.one, *theirs.one), Phrase(*ours.many, *theirs.many))
+
+    def __call__(self, value: float) -> Wording:
+        """The value in words."""
         if math.isnan(value):
             return self.missing
-        shown = self.categories[int(value)] if self.categories else value + 0.0  # turns a negative zero into zero
-        return self.sentence.with_value(shown)
+        if self.one is None:
+            return Wording.whole(self.english(value), self.chinese(value))
+        shown = format(self.english.meant(value), self.english.sentence.spec)
+        return Wording(self.one if self.english.sentence.is_one(shown) else self.many, shown, shown)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,10 +4,46 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
-from typing import Self
+from typing import NamedTuple, Self
 
 _ONE = ("1", "-1", "+1")
 _PLURAL = re.compile(r"“[^”]*”|(?<=\w)\(s\)")
+
+
+class Phrase(NamedTuple):
+    """What stands before a value and behind it, in English and in Simplified Chinese."""
+
+    opening: str = ""
+    ending: str = ""
+    opening_zh: str = ""
+    ending_zh: str = ""
+
+
+class Wording(NamedTuple):
+    """A phrase and a user's own value in it: sentences are made of them in the language that somebody reads.
+
+    >>> Wording(Phrase("last seen ", " days ago", "", " 天前来过"), "24", "24").sentence
+    'last seen 24 days ago'
+    """
+
+    phrase: Phrase
+    value: str
+    value_zh: str  # nearly always the same
+
+    @classmethod
+    def whole(cls, sentence: str, sentence_zh: str) -> Self:
+        """Sentences of which it is not known what is their value."""
+        return cls(Phrase(), sentence, sentence_zh)
+
+    @property
+    def sentence(self) -> str:
+        """In English."""
+        return f"{self.phrase.opening}{self.value}{self.phrase.ending}"
+
+    @property
+    def sentence_zh(self) -> str:
+        """In Simplified Chinese, or in English where nobody wrote it."""
+        return f"{self.phrase.opening_zh}{self.value_zh}{self.phrase.ending_zh}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +79,12 @@ class Sentence:
         if self.one is None:
             return self._formatted(value)
         shown = format(value, self.spec)
-        before, behind = self.one if self.spec and shown in _ONE else self.many
+        before, behind = self.one if self.is_one(shown) else self.many
         return f"{before}{shown}{behind}"
+
+    def is_one(self, shown: str) -> bool:
+        """Whether a value that is written so takes the singular."""
+        return bool(self.spec) and shown in _ONE
 
     @property
     def pattern(self) -> str:

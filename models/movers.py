@@ -7,7 +7,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_set import FeatureSet, Saying
+from features.feature_set import FeatureSet, Worded
+from features.sentences import Wording
 
 Floats = NDArray[np.float64]
 NOBODY = -1  # in the place of a column: there are fewer
@@ -61,21 +62,13 @@ class Words:
 
     def __init__(self, features: FeatureSet) -> None:
         self._features = features.features
-        self._known: dict[int, tuple[str, Saying, Saying]] = {}
+        self._known: dict[int, tuple[str, Worded]] = {}
 
-    def code(self, place: int) -> str:
-        """The name of a reason for machines."""
-        return self._of(place)[0]
-
-    def say(self, place: int, value: float) -> tuple[str, str]:
-        """A value of a feature."""
-        _, english, chinese = self._of(place)
-        return english(value), chinese(value)
-
-    def _of(self, place: int) -> tuple[str, Saying, Saying]:
+    def say(self, place: int, value: float) -> tuple[str, Wording]:
+        """The name for machines, and a value of a feature."""
         known = self._known.get(place)
         if known is None:
             feature = self._features[place]
-            code = f"{feature.family}.{feature.name}"
-            known = self._known[place] = (code, feature.saying(), feature.saying("zh"))
-        return known
+            known = self._known[place] = (f"{feature.family}.{feature.name}", feature.worded())
+        code, worded = known
+        return code, worded(value)

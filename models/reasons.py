@@ -3,6 +3,7 @@
 A reason says what moved the number. It is not a cause.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
+from features.sentences import Wording
 from models.columns import matrix_of
 from models.model import ChurnModel
 from models.movers import NOBODY, Movers, Words
@@ -25,9 +27,18 @@ class Reason(NamedTuple):
     """What one family of features did to a score; a tuple, because a night makes millions."""
 
     code: str  # "family.feature", for machines: stable as long as the feature set is
-    sentence: str  # the family's strongest feature, with the user's own value
-    sentence_zh: str  # the same in Simplified Chinese; in English where nobody wrote it
+    wording: Wording  # the family's strongest feature, with the user's own value
     contribution: float  # of the whole family, in log-odds: above 0 towards churn, below 0 towards staying
+
+    @property
+    def sentence(self) -> str:
+        """In English."""
+        return self.wording.sentence
+
+    @property
+    def sentence_zh(self) -> str:
+        """In Simplified Chinese; in English where nobody wrote it."""
+        return self.wording.sentence_zh
 
     def said(self, language: Language) -> str:
         """The sentence in a language."""
@@ -38,11 +49,29 @@ class Change(NamedTuple):
     """What one family of features did to a score between two cutoffs."""
 
     code: str  # "family.feature": the feature of the family that moved it most
-    sentence: str  # as it is now
-    sentence_zh: str
-    before: str  # as it was
-    before_zh: str
+    wording: Wording  # as it is now
+    wording_before: Wording  # as it was
     contribution: float  # of the whole family: now minus then, in log-odds; above 0 towards churn
+
+    @property
+    def sentence(self) -> str:
+        """As it is now, in English."""
+        return self.wording.sentence
+
+    @property
+    def sentence_zh(self) -> str:
+        """The same in Simplified Chinese."""
+        return self.wording.sentence_zh
+
+    @property
+    def before(self) -> str:
+        """As it was, in English."""
+        return self.wording_before.sentence
+
+    @property
+    def before_zh(self) -> str:
+        """The same in Simplified Chinese."""
+        return self.wording_before.sentence_zh
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +131,21 @@ def movers(
 
 def reasons_in_words(features: FeatureSet, found: Movers) -> list[tuple[Reason, ...]]:
     """Up to as many reasons a row as were looked for."""
+    return list(each_reasons(features, found))
+
+
+def each_reasons(features: FeatureSet, found: Movers) -> Iterator[tuple[Reason, ...]]:
+    """The same a row at a time: of those of a night Python would search the many that are held at once for garbage."""
     words = Words(features)
     lists = (each.tolist() for each in (found.places, found.values, found.sums))
-    return [
-        tuple(
-            Reason(words.code(place), *words.say(place, value), total)
-            for place, value, total in zip(*of_row, strict=True)
-            if place != NOBODY
+    for of_row in zip(*lists, strict=True):
+        yield tuple(
+            [
+                Reason(*words.say(place, value), total)
+                for place, value, total in zip(*of_row, strict=True)
+                if place != NOBODY
+            ]
         )
-        for of_row in zip(*lists, strict=True)
-    ]
 
 
 def changes(
@@ -146,18 +180,24 @@ def movers_between(
 
 def changes_in_words(features: FeatureSet, found: Movers) -> list[tuple[Change, ...]]:
     """Up to as many changes a row as were looked for; none of rows that were not compared."""
+    return list(each_changes(features, found))
+
+
+def each_changes(features: FeatureSet, found: Movers) -> Iterator[tuple[Change, ...]]:
+    """The same a row at a time."""
     if not found.before.shape[1]:
-        return [()] * len(found)
+        yield from [()] * len(found)
+        return
     words = Words(features)
     lists = (each.tolist() for each in (found.places, found.values, found.before, found.sums))
-    return [
-        tuple(
-            Change(words.code(place), *words.say(place, value), *words.say(place, was), total)
-            for place, value, was, total in zip(*of_row, strict=True)
-            if place != NOBODY
+    for of_row in zip(*lists, strict=True):
+        yield tuple(
+            [
+                Change(*words.say(place, value), words.say(place, was)[1], total)
+                for place, value, was, total in zip(*of_row, strict=True)
+                if place != NOBODY
+            ]
         )
-        for of_row in zip(*lists, strict=True)
-    ]
 
 
 def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803

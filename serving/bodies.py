@@ -8,6 +8,7 @@ import orjson
 from fastapi import Response
 
 from features.windows import iso
+from serving.schemas.scores import Language
 from serving.store import Absence, AtRiskPage, Lookup, Run, StoredScore
 from serving.store.records import Before, Reason
 from serving.validity import valid_until
@@ -27,21 +28,17 @@ def json_response(body: Body, *, headers: dict[str, str] | None = None, status: 
     return response
 
 
-def score_body(score: StoredScore, language: str | None = None) -> Body:
-    """One score; reasons and changes were made JSON when the run was written and go out as they are.
-
-    `language` is en, zh, none, or None for the run's own.
-    """
-    chinese = (language or score.run.facts.language) == "zh"
-    reasons, changes = (score.reasons_zh, score.changes_zh) if chinese else (score.reasons, score.changes)
+def score_body(score: StoredScore, language: Language | None = None) -> Body:
+    """One score; `language` is en, zh, none, or None for the run's own."""
+    before, previously = score.run.before, score.previous_churn_probability
     return {
         "user_id": score.user_id,
         "churn_probability": score.churn_probability,
         "percentile": score.percentile,
         "risk_tier": score.risk_tier,
-        "reasons": [] if language == "none" else orjson.Fragment(reasons),
-        "previous": None if score.before is None else _previous(score, score.before),
-        "changes": [] if language == "none" else orjson.Fragment(changes),
+        "reasons": [] if language == "none" else score.reasons_in(language),
+        "previous": None if before is None or previously is None else _previous(before, previously, score),
+        "changes": [] if language == "none" else score.changes_in(language),
         "value_at_risk": score.value_at_risk,
         "lifecycle_stage": score.lifecycle_stage,
         "segment": score.segment,
@@ -91,7 +88,7 @@ def curve_body(curve: "FreshCurve", *, model_version: str) -> Body:
     }
 
 
-def lookup_body(found: Lookup, user_ids: list[str], language: str | None = None) -> Body:
+def lookup_body(found: Lookup, user_ids: list[str], language: Language | None = None) -> Body:
     """Scores in the order asked, and who is missing and why."""
     scores = [score_body(answer, language) for answer in found.answers if isinstance(answer, StoredScore)]
     missing = [
@@ -102,7 +99,7 @@ def lookup_body(found: Lookup, user_ids: list[str], language: str | None = None)
     return {"run_id": found.run.run_id, "scores": scores, "missing": missing}
 
 
-def at_risk_body(page: AtRiskPage, *, next_cursor: str | None, language: str | None = None) -> Body:
+def at_risk_body(page: AtRiskPage, *, next_cursor: str | None, language: Language | None = None) -> Body:
     """A page of users at risk."""
     return {
         "run_id": page.run.run_id,
@@ -127,19 +124,18 @@ def run_body(run: Run, *, current: bool) -> Body:
     }
 
 
-def _previous(score: StoredScore, before: Before) -> Body:
-    facts = before.run.facts
+def _previous(before: Before, previously: float, score: StoredScore) -> Body:
     return {
-        "churn_probability": before.churn_probability,
-        "difference": score.churn_probability - before.churn_probability,
-        "cutoff": iso(facts.cutoff),
-        "model_version": facts.model_version,
-        "run_id": before.run.run_id,
+        "churn_probability": previously,
+        "difference": score.churn_probability - previously,
+        "cutoff": iso(before.cutoff),
+        "model_version": before.model_version,
+        "run_id": before.run_id,
     }
 
 
 def _reason(reason: Reason, language: str) -> Body:
-    sentence = reason.sentence_zh if language == "zh" else reason.sentence
+    sentence = reason.wording.sentence_zh if language == "zh" else reason.wording.sentence
     return {"code": reason.code, "sentence": sentence, "contribution": round(reason.contribution, 6)}
 
 

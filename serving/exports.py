@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
@@ -48,7 +47,6 @@ SCHEMA = pa.schema(
         ("run_id", pa.int64()),
     ]
 )
-_before = scores.alias("before")
 
 
 def write_csv(database: Database, run: Run, *, language: Language | None, to: Path) -> int:
@@ -108,24 +106,17 @@ def _batch(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:  # Any: as above
 
 def _rows(database: Database, run: Run, language: Language | None) -> Iterator[tuple[Any, ...]]:  # Any: as above
     """What is told of each user, without what all of a run share."""
-    chinese = (language or run.facts.language) == "zh"
-    reasons, changes = (scores.c.reasons_zh, scores.c.changes_zh) if chinese else (scores.c.reasons, scores.c.changes)
+    speaks, phrases = language or run.facts.language, run.phrases
     told = (
-        *(scores.c.user_id, scores.c.churn_probability, scores.c.percentile, scores.c.risk_tier, reasons),
-        _before.c.churn_probability,
-        *(changes, scores.c.value_at_risk, scores.c.lifecycle_stage, scores.c.segment, scores.c.contactable),
+        *(scores.c.user_id, scores.c.churn_probability, scores.c.percentile, scores.c.risk_tier, scores.c.reasons),
+        *(scores.c.previous_churn_probability, scores.c.changes, scores.c.value_at_risk, scores.c.lifecycle_stage),
+        *(scores.c.segment, scores.c.contactable),
     )
-    same_user = sa.and_(_before.c.run_id == run.previous_run_id, _before.c.user_id == scores.c.user_id)
-    asked = (
-        sa.select(*told)
-        .select_from(scores.outerjoin(_before, same_user))
-        .where(scores.c.run_id == run.run_id)
-        .order_by(scores.c.user_id)
-    )
+    asked = sa.select(*told).where(scores.c.run_id == run.run_id).order_by(scores.c.user_id)
     with _streamed(database, asked) as found:
         for user_id, probability, percentile, tier, why, earlier, moved, worth, stage, segment, contactable in found:
             allowed = None if contactable is None else bool(contactable)
-            texts = (orjson.loads(why), earlier, orjson.loads(moved))
+            texts = (phrases.reasons(why, speaks), earlier, phrases.changes(moved, speaks))
             yield (user_id, probability, percentile, tier, *texts, worth, stage, segment, allowed)
 
 

@@ -33,7 +33,17 @@ from features.user_events import UserEvents, Wanted
 from features.windows import Interval, iso
 from models.bundle import Bundle
 from models.movers import Movers
-from models.reasons import Change, Language, Reason, changes_in_words, movers, movers_between, reasons_in_words
+from models.reasons import (
+    Change,
+    Language,
+    Reason,
+    changes_in_words,
+    each_changes,
+    each_reasons,
+    movers,
+    movers_between,
+    reasons_in_words,
+)
 from models.tiers import Tier, TierRule, percentiles
 from serving.house_rules import NO_RULES, HouseRules
 from serving.run_facts import check_fingerprint, run_facts
@@ -87,8 +97,8 @@ class ScoredPopulation:
         rows = zip(
             *(column.tolist() for column in numbers),
             self.risk_tier[chosen],
-            reasons_in_words(self.features, self.speaks.rows(chosen)),
-            changes_in_words(self.features, self.moved.rows(chosen)),
+            each_reasons(self.features, self.speaks.rows(chosen)),
+            each_changes(self.features, self.moved.rows(chosen)),
             self.standings[chosen],
             strict=True,
         )
@@ -121,7 +131,10 @@ class ScoredPopulation:
             "model_version": facts.model_version,
             "definition_id": facts.definition_id,
         }
-        reasons = ["; ".join(one.sentence_zh if chinese else one.sentence for one in each.reasons) for each in told]
+        reasons = [
+            "; ".join(one.wording.sentence_zh if chinese else one.wording.sentence for one in each.reasons)
+            for each in told
+        ]
         own: dict[str, pa.Array[Any]] = {  # Any: columns of several types
             "user_id": pa.array(self.user_ids[chosen], pa.string()),
             "churn_probability": pa.array(self.churn_probability[chosen]),

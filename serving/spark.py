@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from features.errors import Damaged, NotReady
 from features.log import EventLog
+from features.sentences import Wording
 from features.snapshots import Snapshots
 from features.spark import OnProgress, with_edges, write_parts, written
 from features.spark_job import Batches
@@ -175,7 +176,7 @@ def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int) -> pa.Table:
 
 
 def _plain(reason: Reason) -> dict[str, str | float]:
-    return reason._asdict()
+    return {name: getattr(reason, name) for name in (*_TEXTS, "contribution")}
 
 
 def _column(path: Path, name: str) -> NDArray[np.float64]:
@@ -226,7 +227,10 @@ def _with_places(rows: pa.Table, places: NDArray[np.float64], cuts: Sequence[str
 
 
 def _score(row: dict[str, Any]) -> Score:  # Any: what Arrow's columns hold
-    reasons = tuple(Reason(**reason) for reason in row["reasons"])
+    reasons = tuple(
+        Reason(reason["code"], Wording.whole(reason["sentence"], reason["sentence_zh"]), reason["contribution"])
+        for reason in row["reasons"]
+    )
     return Score(row["user_id"], row["churn_probability"], row["percentile"], row["risk_tier"], reasons)
 
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from features.windows import from_microseconds, iso
+from serving.store.phrases import Phrasebook
 from serving.store.tables import runs, scores
 
 EVENTS = ("run.completed", "run.restored", "users.tier_changed", "users.at_risk")
@@ -83,13 +84,14 @@ def _at_risk(connection: Connection, run: sa.Row[Any]) -> Iterator[dict[str, obj
         .where(scores.c.run_id == run.run_id, scores.c.risk_tier == _AT_RISK)
         .order_by(scores.c.churn_probability.desc(), scores.c.user_id)
     )
+    phrases = Phrasebook.from_json(run.phrases)
     for row in _streamed(connection, asked):
         yield {
             "user_id": row.user_id,
             "churn_probability": row.churn_probability,
             "percentile": row.percentile,
             "risk_tier": row.risk_tier,
-            "reasons": orjson.Fragment(row.reasons_zh if run.language == "zh" else row.reasons),
+            "reasons": phrases.reasons(row.reasons, run.language),
             "value_at_risk": row.value_at_risk,
             "lifecycle_stage": row.lifecycle_stage,
             "segment": row.segment,

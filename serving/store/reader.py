@@ -8,27 +8,24 @@ from features.errors import NotReady
 from features.fifths import DatedFifths
 from features.windows import Interval, from_microseconds
 from serving.store.database import Database, Row
+from serving.store.phrases import Phrasebook
 from serving.store.records import Absence, Before, Group, Lookup, Run, RunFacts, StoredScore
 
-_TOLD = """s.churn_probability, s.percentile, s.risk_tier, s.reasons, s.reasons_zh, s.changes, s.changes_zh,
-       s.value_at_risk, s.lifecycle_stage, s.segment, s.contactable, p.churn_probability"""
+_TOLD = """s.churn_probability, s.percentile, s.risk_tier, s.reasons, s.changes, s.value_at_risk, s.lifecycle_stage,
+       s.segment, s.contactable, s.previous_churn_probability"""
 _SCORE = f"""
 SELECT c.run_id, {_TOLD},
        CASE WHEN s.run_id IS NULL
             THEN (SELECT o.why FROM outside o WHERE o.run_id = c.run_id AND o.user_id = :user_id) END
 FROM current_run c
-JOIN runs r ON r.run_id = c.run_id
 LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = :user_id
-LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = :user_id
 WHERE c.tenant = :tenant
 """  # noqa: S608 - only constants are put in
 _LOOKUP = f"""
 SELECT c.run_id, {_TOLD}, o.why
 FROM {{asked}} asked
 CROSS JOIN current_run c
-JOIN runs r ON r.run_id = c.run_id
 LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = asked.text
-LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = asked.text
 LEFT JOIN outside o ON o.run_id = c.run_id AND o.user_id = asked.text
 WHERE c.tenant = :tenant
 ORDER BY asked.place
@@ -37,7 +34,6 @@ _HISTORY = f"""
 SELECT s.run_id, {_TOLD}
 FROM runs r
 JOIN scores s ON s.run_id = r.run_id AND s.user_id = :user_id
-LEFT JOIN scores p ON p.run_id = r.previous_run_id AND p.user_id = :user_id
 WHERE r.tenant = :tenant AND r.complete = 1 AND r.run_id < :before
 ORDER BY r.run_id DESC LIMIT :most
 """  # noqa: S608 - as above
@@ -51,16 +47,14 @@ FROM (
     ORDER BY churn_probability DESC, user_id LIMIT :rows
 ) page
 JOIN scores s ON s.run_id = :run_id AND s.user_id = page.user_id
-LEFT JOIN scores p ON p.run_id = :previous AND p.user_id = page.user_id
 ORDER BY s.churn_probability DESC, s.user_id
 """  # noqa: S608 - the conditions are constants too
 _RUN = """
 SELECT run_id, scored_at, cutoff, horizon_start, horizon_end, valid_until, model_version, definition_id, model, users,
-       outside, fifths, previous_run_id, language, summary
+       outside, fifths, language, summary, phrases, previous_run_id, previous_cutoff, previous_model_version
 FROM runs WHERE tenant = :tenant AND complete = 1
 """
 _RUNS_REMEMBERED = 16
-_NO_RUN = 0  # run ids begin at 1
 _LAST_RUN = 2**31 - 1
 
 NO_SCORES_YET = "there are no scores yet; run `holdfast score` first."
@@ -122,7 +116,7 @@ class Reader:
     def page(self, run: Run, conditions: str, *, wanted: dict[str, object]) -> list[StoredScore]:
         """Users of a run, most at risk first, under conditions on `scores` whose values are in `wanted`."""
         query = _PAGE.format(conditions=conditions)
-        rows = self._database.ask(query, run_id=run.run_id, previous=run.previous_run_id or _NO_RUN, **wanted)
+        rows = self._database.ask(query, run_id=run.run_id, **wanted)
         return [self._stored(run.run_id, row[0], row[1:]) for row in rows]
 
     def _answer(self, row: Row, user_id: str) -> StoredScore | Absence:
@@ -132,18 +126,9 @@ class Reader:
         return Absence.UNKNOWN if why is None else Absence(why)
 
     def _stored(self, run_id: int, user_id: str, told: Row) -> StoredScore:
-        *fields, contactable, probability_before = told
-        run = self._remembered(run_id)
-        before = None if probability_before is None else self._before(run, probability_before)
+        *fields, contactable, previously = told
         allowed = None if contactable is None else bool(contactable)
-        return StoredScore._make((run, user_id, *fields, allowed, before))
-
-    def _before(self, run: Run, churn_probability: float) -> Before | None:
-        """None when the run was removed just now."""
-        try:
-            return Before(self._remembered(run.previous_run_id or _NO_RUN), churn_probability)
-        except NotReady:
-            return None
+        return StoredScore._make((self._remembered(run_id), user_id, *fields, allowed, previously))
 
     def _remembered(self, run_id: int) -> Run:
         """A complete run never changes, so it is read once."""
@@ -161,7 +146,7 @@ class Reader:
 
 def _run(row: Row) -> Run:
     run_id, scored_at, cutoff, start, end, valid_until, version, definition_id, model, users, outside, *more = row
-    fifths, previous_run_id, language, summary = more
+    fifths, language, summary, phrases, before_id, before_cutoff, before_version = more
     facts = RunFacts(
         cutoff=from_microseconds(cutoff),
         horizon=Interval(from_microseconds(start), from_microseconds(end)),
@@ -173,4 +158,6 @@ def _run(row: Row) -> Run:
         language=language,
     )
     groups = tuple(Group(**group) for group in orjson.loads(summary))
-    return Run(run_id, facts, from_microseconds(scored_at), users, outside, previous_run_id, groups)
+    before = None if before_cutoff is None else Before(before_id, from_microseconds(before_cutoff), before_version)
+    book = Phrasebook.from_json(phrases)
+    return Run(run_id, facts, from_microseconds(scored_at), users, outside, before, groups, book)

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Protocol
 
 from features.fifths import DatedFifths
+from features.sentences import Wording
 from features.windows import Interval
+from serving.store.phrases import NO_PHRASES, Phrasebook, ToldChange, ToldReason
 
 Language = Literal["en", "zh"]
 
@@ -20,12 +22,8 @@ class Reason(Protocol):
         """The family of features behind it."""
 
     @property
-    def sentence(self) -> str:
+    def wording(self) -> Wording:
         """The reason in words."""
-
-    @property
-    def sentence_zh(self) -> str:
-        """The same in Simplified Chinese."""
 
     @property
     def contribution(self) -> float:
@@ -36,12 +34,8 @@ class Change(Reason, Protocol):
     """What moved a score: a reason whose contribution is the difference to the run before."""
 
     @property
-    def before(self) -> str:
-        """The sentence as it was at the run before."""
-
-    @property
-    def before_zh(self) -> str:
-        """The same in Simplified Chinese."""
+    def wording_before(self) -> Wording:
+        """The same as it was at the run before."""
 
 
 class Absence(StrEnum):
@@ -94,6 +88,14 @@ class Group:
     value_at_risk: float | None  # the sum; None where no value is known
 
 
+class Before(NamedTuple):
+    """The run that was current when a run began: what is told of it when it is long gone too."""
+
+    run_id: int
+    cutoff: datetime
+    model_version: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """A complete run in the store."""
@@ -103,19 +105,13 @@ class Run:
     scored_at: datetime
     users: int  # scored
     outside: int  # known, but without a score
-    previous_run_id: int | None = None  # current before it; it may be gone
+    before: Before | None = None  # None: it is the first
     groups: tuple[Group, ...] = ()
-
-
-class Before(NamedTuple):
-    """What was told of a user in the run before."""
-
-    run: Run
-    churn_probability: float
+    phrases: Phrasebook = NO_PHRASES  # of reasons and changes
 
 
 class StoredScore(NamedTuple):
-    """One user's score as it is kept; reasons and changes are JSON arrays, ready to be sent.
+    """One user's score as it is kept; `reasons_in` and `changes_in` tell what it rests on and what has moved it.
 
     A tuple, because one is made on the hot path: a frozen dataclass takes as long as the query.
     """
@@ -125,23 +121,21 @@ class StoredScore(NamedTuple):
     churn_probability: float
     percentile: float
     risk_tier: str
-    reasons: str
-    reasons_zh: str = "[]"
-    changes: str = "[]"
-    changes_zh: str = "[]"
-    value_at_risk: float | None = None
-    lifecycle_stage: str | None = None
-    segment: str | None = None
-    contactable: bool | None = None
-    before: Before | None = None
+    kept_reasons: str  # see `phrases`
+    kept_changes: str
+    value_at_risk: float | None
+    lifecycle_stage: str | None
+    segment: str | None
+    contactable: bool | None
+    previous_churn_probability: float | None  # in the run before; None: there was none, or the user was not in it
 
-    def reasons_in(self, language: Language | None = None) -> str:
+    def reasons_in(self, language: Language | None = None) -> list[ToldReason]:
         """The reasons in a language, by default the run's own."""
-        return self.reasons_zh if (language or self.run.facts.language) == "zh" else self.reasons
+        return self.run.phrases.reasons(self.kept_reasons, language or self.run.facts.language)
 
-    def changes_in(self, language: Language | None = None) -> str:
+    def changes_in(self, language: Language | None = None) -> list[ToldChange]:
         """What moved the score in a language, by default the run's own."""
-        return self.changes_zh if (language or self.run.facts.language) == "zh" else self.changes
+        return self.run.phrases.changes(self.kept_changes, language or self.run.facts.language)
 
 
 @dataclass(frozen=True, slots=True)

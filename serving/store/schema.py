@@ -8,7 +8,7 @@ from sqlalchemy.engine import Connection
 from features.errors import BadInput, UserError
 from serving.store.database import Database
 
-HEAD = "0008"  # the newest file in migrations/versions; a test compares
+HEAD = "0009"  # the newest file in migrations/versions; a test compares
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 

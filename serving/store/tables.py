@@ -50,6 +50,9 @@ runs = Table(
     Column("previous_run_id", Integer),  # the run that was current before; it may be gone
     Column("summary", Text, nullable=False, server_default="[]"),  # JSON: users, risk and value of each group
     Column("language", String(2), nullable=False, server_default="en"),  # of reasons, where nobody asks for another
+    Column("phrases", Text, nullable=False, server_default="[]"),  # JSON; reasons and changes are kept as their numbers
+    Column("previous_cutoff", BigInteger),  # of the run that was current before, which need not be kept any more
+    Column("previous_model_version", String(200)),
     sqlite_autoincrement=True,  # an id is never given twice, so that an old cursor cannot mean a new run
 )
 
@@ -68,14 +71,13 @@ scores = Table(
     Column("churn_probability", Float(53), nullable=False),
     Column("percentile", Float(53), nullable=False),
     Column("risk_tier", String(10), nullable=False),
-    Column("reasons", Text, nullable=False),  # JSON, ready to be sent; the next three too
-    Column("reasons_zh", Text, nullable=False, server_default="[]"),
+    Column("reasons", Text, nullable=False),  # JSON, see `phrases`
     Column("changes", Text, nullable=False, server_default="[]"),  # what moved the score since the run before
-    Column("changes_zh", Text, nullable=False, server_default="[]"),
     Column("value_at_risk", Float(53)),
     Column("lifecycle_stage", String(20)),
     Column("segment", String(20)),
     Column("contactable", SmallInteger),  # 1 yes, 0 no, null where nobody said
+    Column("previous_churn_probability", Float(53)),  # in the run before: a lookup reads one row and not two
     sqlite_with_rowid=False,  # the table is its own index: one descent for a lookup, one copy of the id
 )
 Index("ix_scores_at_risk", scores.c.run_id, scores.c.churn_probability.desc(), scores.c.user_id, scores.c.risk_tier)

@@ -3,10 +3,10 @@
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 import orjson
 import sqlalchemy as sa
@@ -16,12 +16,13 @@ from features.errors import BadInput
 from features.windows import to_microseconds
 from serving.store.database import Database, Row
 from serving.store.outbox import announce, make_bodies
+from serving.store.phrases import Phrases, as_json
 from serving.store.records import Absence, Change, Group, Reason, RunFacts, Score
 from serving.store.tables import current_run, outside, runs, scores
 
 CHUNK_ROWS = 20_000
 _TOP_PERCENTILE = 100.0
-_CONTRIBUTED = "what a reason contributes"
+_USER_ID = scores.columns.keys().index("user_id")  # in a row
 TIERS = ("high", "medium", "low")
 _GROUPED_BY = get_args(Group.__annotations__["by"])
 
@@ -43,19 +44,20 @@ def write_run(
     """
     writer = _writer(database)
     _remove(database, _unfinished(writer))
-    run_id = _begin_run(writer, facts, tenant=tenant, now=now)
-    groups = _Groups()
-    users = _insert(database, scores, (_row(run_id, score) for score in groups.counting(population)))
+    run_id, previous = _begin_run(writer, facts, tenant=tenant, now=now)
+    groups, phrases = _Groups(), Phrases()
+    chunks = _chunks(_row(run_id, score, phrases) for score in groups.counting(population))
+    users = _insert(database, scores, (_compared(database, rows, previous) for rows in chunks))
     if users == 0:
         raise BadInput(
             f"nobody to score at the cutoff {facts.cutoff:%Y-%m-%d}: the population is empty; the current run stays. "
             "Check the cutoff and the look-back."
         )
-    others = _insert(database, outside, ((run_id, _user_id(user), str(why)) for user, why in elsewhere.items()))
+    others = _insert(database, outside, _chunks((run_id, _user_id(user), str(why)) for user, why in elsewhere.items()))
     confirm()
-    counted = {"complete": 1, "users": users, "outside": others, "summary": groups.to_json()}
+    found = {"users": users, "outside": others, "summary": groups.to_json(), "phrases": phrases.to_json()}
     with writer.begin() as connection:
-        connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(counted))
+        connection.execute(sa.update(runs).where(runs.c.run_id == run_id).values(complete=1, **found))
         _point_to(connection, run_id, tenant=tenant)
         announce(connection, "run.completed", run_id, tenant=tenant, now=now)
     make_bodies(database, now=now)  # while the run before is there to compare with
@@ -84,8 +86,13 @@ def _writer(database: Database) -> Engine:
     return database.engine.execution_options(writes=True)
 
 
-def _begin_run(writer: Engine, facts: RunFacts, *, tenant: str, now: datetime) -> int:
-    current = sa.select(current_run.c.run_id).where(current_run.c.tenant == tenant).scalar_subquery()
+def _begin_run(writer: Engine, facts: RunFacts, *, tenant: str, now: datetime) -> tuple[int, int | None]:
+    """The new run, and the one that was current before."""
+    current = (
+        sa.select(runs.c.run_id, runs.c.cutoff, runs.c.model_version)
+        .join(current_run, current_run.c.run_id == runs.c.run_id)
+        .where(current_run.c.tenant == tenant)
+    )
     values = {
         "scored_at": to_microseconds(now),
         "cutoff": to_microseconds(facts.cutoff),
@@ -98,23 +105,45 @@ def _begin_run(writer: Engine, facts: RunFacts, *, tenant: str, now: datetime) -
         "fifths": None if facts.fifths is None else orjson.dumps(facts.fifths.to_json()).decode(),
         "language": facts.language,
         "tenant": tenant,
-        "previous_run_id": current,
     }
     with writer.begin() as connection:
-        return int(connection.execute(sa.insert(runs).values(values).returning(runs.c.run_id)).scalar_one())
+        before = connection.execute(current).one_or_none()
+        if before is not None:
+            names = ("previous_run_id", "previous_cutoff", "previous_model_version")
+            values |= dict(zip(names, before, strict=True))
+        run_id = connection.execute(sa.insert(runs).values(values).returning(runs.c.run_id)).scalar_one()
+    return int(run_id), None if before is None else int(before.run_id)
 
 
-def _insert(database: Database, table: sa.Table, rows: Iterator[Row]) -> int:
+def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+        yield chunk
+
+
+def _insert(database: Database, table: sa.Table, chunks: Iterable[list[Row]]) -> int:
     """How many rows were written; each chunk is a transaction, so that memory, log and readers' waits stay small."""
     count = 0
-    while chunk := list(itertools.islice(rows, CHUNK_ROWS)):
+    for chunk in chunks:
         with _writer(database).begin() as connection:
             database.insert(connection, table, chunk)
         count += len(chunk)
     return count
 
 
-def _row(run_id: int, score: Score) -> Row:
+def _compared(database: Database, rows: list[Row], previous: int | None) -> list[Row]:
+    """The rows with what was told of each user in the run before."""
+    if previous is None:
+        return rows
+    asked = (
+        f"SELECT asked.text, s.churn_probability FROM {database.each_of('user_ids')} asked "  # noqa: S608 - constants
+        "JOIN scores s ON s.run_id = :previous AND s.user_id = asked.text"
+    )
+    user_ids = database.listed([row[_USER_ID] for row in rows])
+    known: dict[str, float] = dict(database.ask(asked, user_ids=user_ids, previous=previous))
+    return [(*row[:-1], known.get(row[_USER_ID])) for row in rows]
+
+
+def _row(run_id: int, score: Score, phrases: Phrases) -> Row:
     in_range = 0.0 <= score.churn_probability <= 1.0 and 0.0 <= score.percentile <= _TOP_PERCENTILE  # refuses NaN too
     if not in_range or score.risk_tier not in TIERS:
         raise BadInput(
@@ -127,41 +156,22 @@ def _row(run_id: int, score: Score) -> Row:
         float(score.churn_probability),
         float(score.percentile),
         score.risk_tier,
-        *_reasons(score.reasons),
-        *_changes(score.changes),
+        as_json([(*phrases.kept(each.code, each.wording), _contributed(each)) for each in score.reasons]),
+        as_json([(*_moved(each, phrases), _contributed(each)) for each in score.changes]),
         None if score.value_at_risk is None else _finite(score.value_at_risk, what="a value at risk"),
         score.lifecycle_stage,
         score.segment,
         None if score.contactable is None else int(score.contactable),
+        None,  # what was told before, see `_compared`
     )
 
 
-def _reasons(reasons: Sequence[Reason]) -> tuple[str, str]:
-    """The reasons as JSON, in English and in Chinese."""
-    told = [(each, _finite(each.contribution, what=_CONTRIBUTED)) for each in reasons]
-    english = [{"code": each.code, "sentence": each.sentence, "contribution": much} for each, much in told]
-    chinese = [{"code": each.code, "sentence": each.sentence_zh, "contribution": much} for each, much in told]
-    return _json(english), _json(chinese)
+def _moved(change: Change, phrases: Phrases) -> tuple[Any, ...]:  # Any: see `Phrases.kept`
+    return *phrases.kept(change.code, change.wording), *phrases.kept(change.code, change.wording_before)
 
 
-def _changes(changes: Sequence[Change]) -> tuple[str, str]:
-    """The changes as JSON, in English and in Chinese."""
-    if not changes:
-        return "[]", "[]"
-    told = [(each, _finite(each.contribution, what=_CONTRIBUTED)) for each in changes]
-    english = [
-        {"code": each.code, "sentence": each.sentence, "contribution": much, "before": each.before}
-        for each, much in told
-    ]
-    chinese = [
-        {"code": each.code, "sentence": each.sentence_zh, "contribution": much, "before": each.before_zh}
-        for each, much in told
-    ]
-    return _json(english), _json(chinese)
-
-
-def _json(document: Sequence[dict[str, object]]) -> str:
-    return orjson.dumps(document).decode()
+def _contributed(reason: Reason) -> float:
+    return _finite(reason.contribution, what="what a reason contributes")
 
 
 def _finite(number: float, *, what: str) -> float:

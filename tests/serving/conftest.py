@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from features.sentences import Phrase, Wording
 from features.windows import Interval, days, utc
+from models.reasons import Reason
 from serving.app import create_app
 from serving.settings import ServiceSettings
 from serving.store import RunFacts, Score, ScoreStore
@@ -36,17 +37,13 @@ MODEL_FACTS = {
 }
 
 
-@dataclass(frozen=True)
-class Reason:
-    code: str
-    sentence: str
-    sentence_zh: str
-    contribution: float
-
-
 REASONS = (
-    Reason("recency.days_since_last_event", "last seen 24 days ago", "24 天前最后一次活动", 0.81),
-    Reason("spend.spend_28d", "spent 3 € in the last 28 days", "最近 28 天消费 3 €", 0.2),
+    Reason(
+        "recency.days_since_last_event",
+        Wording(Phrase("last seen ", " days ago", "", " 天前最后一次活动"), "24", "24"),
+        0.81,
+    ),
+    Reason("spend.spend_28d", Wording.whole("spent 3 € in the last 28 days", "最近 28 天消费 3 €"), 0.2),
 )
 CAST = {"ada": (0.9, "high"), "bert": (0.6, "medium"), "chen": (0.3, "low"), "dalia": (0.1, "low")}
 

@@ -16,6 +16,7 @@ from features.errors import BadInput, Damaged, NotReady
 from features.events import EVENT_SCHEMA
 from features.language import events, feature_set
 from features.log import EventLog
+from features.sentences import Wording
 from features.snapshots import build
 from features.spark_output import Target
 from features.spark_session import open_session
@@ -24,11 +25,13 @@ from models import bundle as bundles
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
+from models.reasons import Reason
 from models.registry import Champion
 from models.tiers import TierRule
 from serving.scoring import ScoredPopulation, score_population
 from serving.spark import SCORE_SCHEMA, score_on_spark
 from serving.store import Absence, Score, ScoreStore, StoredScore
+from serving.store.records import Reason as StoredReason
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -172,4 +175,10 @@ def test_a_bundle_that_only_the_driver_has_is_refused(shop: Shop, session: "Spar
 def _plain(local: ScoredPopulation) -> list[Score]:
     """The scores without what Spark does not tell: stage, segment, value at risk."""
     untold = {"value_at_risk": None, "lifecycle_stage": None, "segment": None, "contactable": None}
-    return [replace(score, **untold) for score in local.scores()]
+    return [replace(score, reasons=tuple(map(_whole, score.reasons)), **untold) for score in local.scores()]
+
+
+def _whole(reason: StoredReason) -> Reason:
+    """The sentences in one piece."""
+    words = reason.wording
+    return Reason(reason.code, Wording.whole(words.sentence, words.sentence_zh), reason.contribution)

@@ -41,8 +41,9 @@ def test_scores_survive_every_step_back_and_forward_again(store: ScoreStore, url
     again = ScoreStore.open(url)
     found = again.score("ada")
     assert isinstance(found, StoredScore)
-    assert (found.churn_probability, found.before) == (0.9, None)
-    assert '"sentence":"last seen 24 days ago"' in found.reasons
+    assert (found.churn_probability, found.previous_churn_probability) == (0.9, None)
+    said = [told["sentence"] for told in found.reasons_in()]
+    assert said == ["last seen 24 days ago", "spent 3 € in the last 28 days"]
     again.close()
 
 

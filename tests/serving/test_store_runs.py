@@ -43,7 +43,13 @@ def test_a_score_comes_back_as_it_was_written(store: ScoreStore, facts: RunFacts
     assert (found.user_id, found.churn_probability, found.percentile, found.risk_tier) == ("ada", 0.9, 90.0, "high")
     assert found.run.facts == facts
     assert (found.run.users, found.run.outside) == (4, 1)
-    assert '"sentence":"spent 3 € in the last 28 days"' in found.reasons
+    assert found.reasons_in()[1] == {
+        "code": "spend.spend_28d",
+        "sentence": "spent 3 € in the last 28 days",
+        "contribution": 0.2,
+    }
+    assert [told["sentence"] for told in found.reasons_in("zh")] == ["24 天前最后一次活动", "最近 28 天消费 3 €"]
+    assert found.changes_in() == []
 
 
 def test_the_fifths_of_a_run_are_kept_with_it(empty_store: ScoreStore, facts: RunFacts, cast: list[Score]) -> None:
@@ -269,9 +275,9 @@ def test_what_was_told_before_stands_beside_a_score_and_in_the_history(
     ada, frida = store.score("ada"), store.score("frida")
     assert isinstance(ada, StoredScore)
     assert isinstance(frida, StoredScore)
-    assert ada.before is not None
-    assert (ada.before.churn_probability, ada.before.run.facts.cutoff) == (0.9, facts.cutoff)
-    assert frida.before is None
+    assert ada.run.before is not None
+    assert (ada.previous_churn_probability, ada.run.before.cutoff) == (0.9, facts.cutoff)
+    assert frida.previous_churn_probability is None
     assert [(one.churn_probability, one.run.facts.cutoff) for one in store.history("ada")] == [
         (0.4, later.cutoff),
         (0.9, facts.cutoff),

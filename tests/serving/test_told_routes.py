@@ -1,12 +1,14 @@
 """What a score tells besides, in which language, and whether it has changed since a client asked last."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from features.sentences import Phrase, Wording
 from features.windows import utc
+from models.reasons import Change
 from serving.schemas.lists import AtRiskOut, RunsOut, SegmentsOut
 from serving.schemas.model import FeaturesOut
 from serving.schemas.scores import HistoryOut, LookupOut, ScoreOut
@@ -17,21 +19,15 @@ NOW = utc("2026-06-09")
 pytestmark = BOTH
 
 
-@dataclass(frozen=True)
-class Change:
-    code: str = "recency.days_since_last_event"
-    sentence: str = "last seen 24 days ago"
-    sentence_zh: str = "24 天前最后一次活动"
-    before: str = "last seen 17 days ago"
-    before_zh: str = "17 天前最后一次活动"
-    contribution: float = 0.31
+SEEN = Phrase("last seen ", " days ago", "", " 天前最后一次活动")
+CHANGE = Change("recency.days_since_last_event", Wording(SEEN, "24", "24"), Wording(SEEN, "17", "17"), 0.31)
 
 
 @pytest.fixture
 def client(store: ScoreStore, facts: RunFacts, make_score: Any, url: str, make_client: Callable[..., Any]) -> Any:
     """In front of two runs: in the newer one ada is told in full, bert has opted out."""
     later = replace(facts, cutoff=utc("2026-06-08"), model_version="4")
-    told = {"changes": (Change(),), "value_at_risk": 41.5, "lifecycle_stage": "cooling", "segment": "must_keep"}
+    told = {"changes": (CHANGE,), "value_at_risk": 41.5, "lifecycle_stage": "cooling", "segment": "must_keep"}
     ada: Score = replace(make_score("ada", 0.95, "high"), contactable=False, **told)
     chen: Score = replace(make_score("chen", 0.2, "low"), lifecycle_stage="active", segment="loyal", value_at_risk=2.0)
     store.write_run(later, [ada, chen], outside={"bert": Absence.OPTED_OUT}, now=NOW)

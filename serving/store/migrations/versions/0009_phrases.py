@@ -1,0 +1,120 @@
+"""Phrases: a run keeps what all its users are told once, a score their numbers; and what was told in the run before."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+
+_EMPTY = "[]"
+_ROWS = 1000  # at a time
+_BEFORE = (("previous_cutoff", sa.BigInteger(), "cutoff"), ("previous_model_version", sa.String(200), "model_version"))
+_TEXTS = ("reasons", "reasons_zh", "changes", "changes_zh")
+Row = Any  # of columns that are gone, or not there yet
+
+_runs = sa.table("runs", sa.column("run_id"), sa.column("phrases"))
+_scores = sa.table("scores", *map(sa.column, ("run_id", "user_id", *_TEXTS)))
+
+
+def upgrade() -> None:
+    """Of what was told, only the codes become phrases: where values stand in a sentence is not known any more."""
+    op.add_column("runs", sa.Column("phrases", sa.Text, nullable=False, server_default=_EMPTY))
+    for name, kind, of_before in _BEFORE:
+        op.add_column("runs", sa.Column(name, kind))
+        op.execute(
+            f"UPDATE runs SET {name} = (SELECT p.{of_before} FROM runs p WHERE p.run_id = runs.previous_run_id)"  # noqa: S608 - constants
+        )
+    op.add_column("scores", sa.Column("previous_churn_probability", sa.Float(53)))
+    op.execute(
+        "UPDATE scores SET previous_churn_probability = (SELECT p.churn_probability FROM runs r JOIN scores p "
+        "ON p.run_id = r.previous_run_id AND p.user_id = scores.user_id WHERE r.run_id = scores.run_id)"
+    )
+    for run_id in _run_ids():
+        codes: dict[str, int] = {}
+        _rewrite(run_id, partial(_kept, codes))
+        phrases = orjson.dumps([(code, "", "", "", "") for code in codes]).decode()
+        op.get_bind().execute(sa.update(_runs).where(_runs.c.run_id == run_id).values(phrases=phrases))
+    for name in ("changes_zh", "reasons_zh"):
+        op.drop_column("scores", name)
+
+
+def downgrade() -> None:
+    """Put the sentences together again; what was told in a run that is gone is forgotten."""
+    for name in ("reasons_zh", "changes_zh"):
+        op.add_column("scores", sa.Column(name, sa.Text, nullable=False, server_default=_EMPTY))
+    for run_id in _run_ids():
+        found = op.get_bind().execute(sa.select(_runs.c.phrases).where(_runs.c.run_id == run_id)).scalar_one()
+        _rewrite(run_id, partial(_told, orjson.loads(found)))
+    op.drop_column("scores", "previous_churn_probability")
+    for name in ("previous_model_version", "previous_cutoff", "phrases"):
+        op.drop_column("runs", name)
+
+
+def _run_ids() -> list[int]:
+    return list(op.get_bind().execute(sa.select(_runs.c.run_id)).scalars())
+
+
+def _rewrite(run_id: int, rewritten: Callable[[Row], dict[str, str]]) -> None:
+    """Give the texts of a run's scores their new values."""
+    update = sa.update(_scores).where(_scores.c.run_id == run_id, _scores.c.user_id == sa.bindparam("of_user"))
+    for rows in _pages(run_id):
+        changed = [{"of_user": row.user_id, **rewritten(row)} for row in rows]
+        names = [name for name in changed[0] if name != "of_user"]
+        op.get_bind().execute(update.values({name: sa.bindparam(name) for name in names}), changed)
+
+
+def _pages(run_id: int) -> Iterator[list[Row]]:
+    columns = {column["name"] for column in sa.inspect(op.get_bind()).get_columns("scores")}
+    told = [_scores.c[name] for name in _TEXTS if name in columns]
+    asked = sa.select(_scores.c.user_id, *told).where(_scores.c.run_id == run_id).order_by(_scores.c.user_id)
+    after = ""
+    while page := list(op.get_bind().execute(asked.where(_scores.c.user_id > after).limit(_ROWS))):
+        yield page
+        after = page[-1].user_id
+
+
+def _kept(codes: dict[str, int], row: Row) -> dict[str, str]:
+    """The texts of a score by the numbers of codes, their whole sentences as values."""
+    reasons, changes = [], []
+    for one, chinese in _pairs(row.reasons, row.reasons_zh):
+        number = codes.setdefault(one["code"], len(codes))
+        reasons.append((number, (one["sentence"], chinese["sentence"]), one["contribution"]))
+    for one, chinese in _pairs(row.changes, row.changes_zh):
+        number = codes.setdefault(one["code"], len(codes))
+        now, before = ((one[name], chinese[name]) for name in ("sentence", "before"))
+        changes.append((number, now, number, before, one["contribution"]))
+    return {"reasons": orjson.dumps(reasons).decode(), "changes": orjson.dumps(changes).decode()}
+
+
+def _pairs(english: str, chinese: str) -> list[tuple[Row, Row]]:
+    """What was told in both languages; the oldest runs know only one."""
+    ours, theirs = orjson.loads(english), orjson.loads(chinese)
+    return list(zip(ours, theirs if len(theirs) == len(ours) else ours, strict=True))
+
+
+def _told(phrases: list[list[str]], row: Row) -> dict[str, str]:
+    """The texts of a score as sentences."""
+    texts = {}
+    for chinese, ending in enumerate(("", "_zh")):
+        reasons, changes = [], []
+        for number, value, contribution in orjson.loads(row.reasons):
+            code, sentence = _said(phrases[number], value, chinese)
+            reasons.append({"code": code, "sentence": sentence, "contribution": contribution})
+        for number, value, number_before, value_before, contribution in orjson.loads(row.changes):
+            code, sentence = _said(phrases[number], value, chinese)
+            _, before = _said(phrases[number_before], value_before, chinese)
+            changes.append({"code": code, "sentence": sentence, "contribution": contribution, "before": before})
+        texts["reasons" + ending] = orjson.dumps(reasons).decode()
+        texts["changes" + ending] = orjson.dumps(changes).decode()
+    return texts
+
+
+def _said(phrase: list[str], value: str | list[str], chinese: int) -> tuple[str, str]:
+    code, *around = phrase
+    shown = value if isinstance(value, str) else value[chinese]
+    return code, f"{around[2 * chinese]}{shown}{around[2 * chinese + 1]}"
