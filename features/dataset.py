@@ -167,9 +167,7 @@ class _Build:
             as_known=request.as_known,
         )
         for cutoff, fifths in edges.items():
-            chosen = rows.cutoffs == cutoff
-            for place, column in enumerate(request.plan.program.relative.tolist()):
-                rows.matrix[chosen, column] = fifths.of(rows.matrix[chosen, column], place)
+            fifths.put(rows.matrix, request.plan.program.relative, rows=rows.cutoffs == cutoff)
         table = FeatureTable.of(stack([rows], names=names), request.features).to_arrow()
         _write_whole(table.replace_schema_metadata({_TAG: _tag(request, bucket)}), self._path(part, bucket))
 

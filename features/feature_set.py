@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -137,6 +137,23 @@ class Worded:
         return Wording(self.one if self.english.sentence.is_one(shown) else self.many, shown, shown)
 
 
+class Words:
+    """How the columns of a feature set put users' own values into words; of each made when the first is to be said."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self._features = features
+        self._known: dict[int, tuple[str, Worded]] = {}
+
+    def say(self, place: int, value: float) -> tuple[str, Wording]:
+        """The name of a column for machines, and a value of it."""
+        known = self._known.get(place)
+        if known is None:
+            feature = self._features[place]
+            known = self._known[place] = (f"{feature.family}.{feature.name}", feature.worded())
+        code, worded = known
+        return code, worded(value)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Grouped:
     """Columns by family as arrays: family f has `columns[starts[f]:starts[f + 1]]`, at least one."""
@@ -190,6 +207,11 @@ class FeatureSet:
         """The same without the features of the cutoff itself (the season), which say nothing about the user."""
         own = [feature.window_days != 0 for feature in self.features]
         return {name: tuple(place for place in places if own[place]) for name, places in self.families.items()}
+
+    @cached_property
+    def words(self) -> Words:
+        """How users' own values are put into words."""
+        return Words(self.features)
 
     @cached_property
     def grouped(self) -> "Grouped":

@@ -30,15 +30,23 @@ class Fifths:
         ]
         return cls(np.array(edges, dtype=np.float64).reshape(-1, 4))
 
-    def of(self, values: Floats, place: int) -> Floats:
-        """The fifth of each value of a column, 1 to 5, an edge belonging to the fifth below; missing stays missing.
+    def of(self, values: Floats) -> Floats:
+        """The fifth of each value `[n, relative features]`, 1 to 5, an edge belonging to the fifth below.
+
+        Missing stays missing.
 
         >>> spend = np.array([[10.0], [20.0], [30.0], [40.0], [50.0]])
-        >>> Fifths.among(spend).of(np.array([5.0, 10.0, 10.5, 50.0, 99.0, np.nan]), 0)
+        >>> Fifths.among(spend).of(np.array([[5.0], [10.0], [10.5], [50.0], [99.0], [np.nan]])).ravel()
         array([ 1.,  1.,  2.,  5.,  5., nan])
         """
-        fifths = 1.0 + np.searchsorted(self.edges[place], values, side="left")
-        return np.where(np.isnan(values), np.nan, fifths)
+        found: Floats = 1.0 + (values[:, :, None] > self.edges).sum(axis=2)
+        found[np.isnan(values)] = np.nan
+        return found
+
+    def put(self, matrix: Floats, columns: NDArray[np.int64], *, rows: NDArray[np.bool_]) -> None:
+        """Put the fifths into the relative columns of the chosen rows, in the place of the values."""
+        places = np.ix_(rows, columns)
+        matrix[places] = self.of(matrix[places])
 
 
 @dataclass(frozen=True)

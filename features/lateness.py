@@ -282,8 +282,7 @@ def _both(events: UserEvents, plan: Plan, *, cutoff: datetime, population: Popul
 
 
 def _in_fifths(values: FloatArray) -> FloatArray:
-    fifths = Fifths.among(values)
-    return np.column_stack([values[:, :0], *(fifths.of(column, place) for place, column in enumerate(values.T))])
+    return Fifths.among(values).of(values)
 
 
 @dataclass(frozen=True, slots=True)

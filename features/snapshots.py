@@ -166,10 +166,8 @@ def in_population(snapshots: Snapshots, plan: Plan) -> Snapshots:
         return snapshots
     matrix = snapshots.matrix.copy()
     for cutoff in np.unique(snapshots.cutoffs):
-        rows = np.flatnonzero(snapshots.cutoffs == cutoff)
-        fifths = Fifths.among(matrix[np.ix_(rows, relative)])
-        for place, column in enumerate(relative.tolist()):
-            matrix[rows, column] = fifths.of(matrix[rows, column], place)
+        rows = snapshots.cutoffs == cutoff
+        Fifths.among(matrix[np.ix_(rows, relative)]).put(matrix, relative, rows=rows)
     return replace(snapshots, matrix=matrix)
 
 
@@ -201,6 +199,7 @@ def map_buckets(
 
 
 def _placed(matrix: NDArray[np.float64], plan: Plan, fifths: Fifths | None) -> NDArray[np.float64]:
-    for place, column in enumerate(plan.program.relative.tolist()):
-        matrix[:, column] = np.nan if fifths is None else fifths.of(matrix[:, column], place)
+    relative = plan.program.relative
+    if len(relative):
+        matrix[:, relative] = np.nan if fifths is None else fifths.of(matrix[:, relative])
     return matrix

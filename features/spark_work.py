@@ -81,9 +81,8 @@ class Work:
             as_known=self.as_known,
         )
         for cutoff, edges in self.edges.items():
-            rows, fifths = found.cutoffs == cutoff, Fifths(np.array(edges, dtype=np.float64))
-            for place, column in enumerate(self.plan.program.relative.tolist()):
-                found.matrix[rows, column] = fifths.of(found.matrix[rows, column], place)
+            fifths = Fifths(np.array(edges, dtype=np.float64))
+            fifths.put(found.matrix, self.plan.program.relative, rows=found.cutoffs == cutoff)
         return found
 
     def fifths_at(self, cutoff: datetime) -> DatedFifths | None:

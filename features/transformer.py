@@ -119,9 +119,7 @@ class _Job:
         pieces = each(of_bucket, buckets, workers=workers)
         for cutoff in moments_asked.tolist() if len(relative) else []:
             fifths = Fifths.among(np.concatenate([piece[cutoff] for piece in pieces]))
-            chosen = cutoffs == cutoff
-            for place, column in enumerate(relative.tolist()):
-                matrix[chosen, column] = fifths.of(matrix[chosen, column], place)
+            fifths.put(matrix, relative, rows=cutoffs == cutoff)
         return matrix
 
     def _of_rows(self, events: UserEvents, users: Sequence[str], cutoffs: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -73,7 +74,7 @@ OUTCOMES: dict[str, type[Inactivity] | type[Cancel] | type[Lapse]] = {
 SILENCE = Inactivity()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChurnDefinition:
     """Who can be lost at a cutoff, and what it means to have gone in the horizon; by default to be silent in it.
 
@@ -139,7 +140,7 @@ class ChurnDefinition:
         """The events that show that somebody who has gone is there again."""
         return self.outcome.back(self.active.alive)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A name that changes whenever the meaning does.
 

@@ -7,9 +7,6 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.feature_set import FeatureSet, Worded
-from features.sentences import Wording
-
 Floats = NDArray[np.float64]
 NOBODY = -1  # in the place of a column: there are fewer
 
@@ -55,20 +52,3 @@ class Movers:
             table[rows] = each
             numbers.append(table)
         return Movers(places, *numbers)
-
-
-class Words:
-    """Users' own values in English and Chinese."""
-
-    def __init__(self, features: FeatureSet) -> None:
-        self._features = features.features
-        self._known: dict[int, tuple[str, Worded]] = {}
-
-    def say(self, place: int, value: float) -> tuple[str, Wording]:
-        """The name for machines, and a value of a feature."""
-        known = self._known.get(place)
-        if known is None:
-            feature = self._features[place]
-            known = self._known[place] = (f"{feature.family}.{feature.name}", feature.worded())
-        code, worded = known
-        return code, worded(value)

@@ -14,7 +14,7 @@ from features.feature_set import FeatureSet
 from features.sentences import Wording
 from models.columns import matrix_of
 from models.model import ChurnModel
-from models.movers import NOBODY, Movers, Words
+from models.movers import NOBODY, Movers
 
 if TYPE_CHECKING:
     from models.strongest import Strongest
@@ -136,7 +136,7 @@ def reasons_in_words(features: FeatureSet, found: Movers) -> list[tuple[Reason, 
 
 def each_reasons(features: FeatureSet, found: Movers) -> Iterator[tuple[Reason, ...]]:
     """The same a row at a time: of those of a night Python would search the many that are held at once for garbage."""
-    words = Words(features)
+    words = features.words
     lists = (each.tolist() for each in (found.places, found.values, found.sums))
     for of_row in zip(*lists, strict=True):
         yield tuple(
@@ -188,7 +188,7 @@ def each_changes(features: FeatureSet, found: Movers) -> Iterator[tuple[Change, 
     if not found.before.shape[1]:
         yield from [()] * len(found)
         return
-    words = Words(features)
+    words = features.words
     lists = (each.tolist() for each in (found.places, found.values, found.before, found.sums))
     for of_row in zip(*lists, strict=True):
         yield tuple(

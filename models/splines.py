@@ -47,16 +47,26 @@ class Splines:
 
         Element by element, never a matrix product: a row alone gives the same bits as in a batch.
         """
+        found = self._lone_curves(matrix) if len(matrix) == 1 else self._curves(matrix)
+        for column, levels in self.levels.items():
+            found[:, column] = levels.of(matrix[:, column])
+        for column, directed in self.ramps.items():
+            found[:, column] = directed.of(matrix[:, column])
+        return found
+
+    def _curves(self, matrix: Matrix) -> Matrix:
         span = self.high - self.low
         place = (np.clip(matrix, self.low, self.high) - self.low) / np.where(span > 0, span, 1.0)
         heights = place * self.slopes[:, 0]
         for step in range(self.knots.shape[1]):
             heights += np.maximum(place - self.knots[:, step], 0.0) * self.slopes[:, step + 1]
-        found = np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
-        for column, levels in self.levels.items():
-            found[:, column] = levels.of(matrix[:, column])
-        for column, directed in self.ramps.items():
-            found[:, column] = directed.of(matrix[:, column])
+        return np.ascontiguousarray(np.where(np.isnan(place), self.missing, heights) - self.centre)
+
+    def _lone_curves(self, matrix: Matrix) -> Matrix:
+        from models.spline_kernel import draw  # noqa: PLC0415 - Numba, which the trial of a bundle need not load
+
+        found = np.empty(matrix.shape)
+        draw(found[0], matrix[0], self.low, self.high, self.knots, self.slopes, self.missing, self.centre)
         return found
 
     def margin(self, matrix: Matrix) -> Floats:

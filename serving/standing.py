@@ -87,9 +87,7 @@ class Facts:
         valued = self._has_values(rows)
         columns = [-self._column(rows, "silence"), self._column(rows, "frequency"), self._column(rows, "spent")]
         values = np.column_stack(columns[: 3 if valued else 2])
-        fifths = Fifths.among(values)
-        places = [fifths.of(values[:, place], place) for place in range(values.shape[1])]
-        return segments(*places)
+        return segments(*Fifths.among(values).of(values).T)
 
     def _worth(self, rows: Floats) -> list[float | None]:
         if self.rules.worth.amount:

@@ -120,9 +120,7 @@ def _snapshots(job: Job, chosen: FeatureSet) -> Outcome:
 def _stand_in_population(moments: np.ndarray, relative: np.ndarray) -> None:
     for cutoff in np.unique(moments):
         rows = relative[moments == cutoff]
-        fifths = Fifths.among(rows)
-        for place in range(rows.shape[1]):
-            fifths.of(rows[:, place], place)
+        Fifths.among(rows).of(rows)
 
 
 def _table(piece: Snapshots) -> pa.Table:

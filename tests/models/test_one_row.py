@@ -62,6 +62,13 @@ def test_a_row_alone_is_judged_as_in_a_batch_and_as_in_two_steps(rows: Floats, b
     assert (np.concatenate([one.contributions for one in alone]) == together.contributions).all()
 
 
+def test_a_row_that_must_not_be_written_to_is_judged_too(rows: Floats, blend: Blend) -> None:
+    """Arrow hands out such memory."""
+    frozen = rows[:1].copy()
+    frozen.flags.writeable = False
+    assert blend.judge(frozen).margins.tolist() == blend.judge(rows).margins[:1].tolist()
+
+
 @given(
     moved=arrays.arrays(np.float64, (4, 5), elements=st.integers(-3, 3).map(float)),
     top=st.integers(1, 5),
