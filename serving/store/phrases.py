@@ -9,7 +9,7 @@ from typing import Any, Self, TypedDict
 
 import orjson
 
-from features.sentences import Phrase, Wording
+from features.sentences import Phrase
 
 NOTHING = "[]"
 
@@ -51,27 +51,29 @@ class Phrasebook:
         """The reasons of a score."""
         if kept == NOTHING:
             return []
-        chinese, told = language == "zh", list[ToldReason]()
-        phrases = self._phrases[chinese]
-        for number, value, contribution in orjson.loads(kept):
-            code, opening, ending = phrases[number]
-            shown = value if isinstance(value, str) else value[chinese]
-            told.append({"code": code, "sentence": f"{opening}{shown}{ending}", "contribution": contribution})
-        return told
+        phrases = self._phrases[language == "zh"]
+        return [
+            {"code": code, "sentence": f"{opening}{value}{ending}", "contribution": contribution}
+            for number, value, contribution in _read(kept, language)
+            for code, opening, ending in (phrases[number],)
+        ]
 
     def changes(self, kept: str, language: str) -> list[ToldChange]:
         """The changes of a score."""
         if kept == NOTHING:
             return []
-        chinese, told = language == "zh", list[ToldChange]()
-        phrases = self._phrases[chinese]
-        for number, value, number_before, value_before, contribution in orjson.loads(kept):
-            (code, opening, ending), (_, opened, ended) = phrases[number], phrases[number_before]
-            now = value if isinstance(value, str) else value[chinese]
-            then = value_before if isinstance(value_before, str) else value_before[chinese]
-            sentence, before = f"{opening}{now}{ending}", f"{opened}{then}{ended}"
-            told.append({"code": code, "sentence": sentence, "contribution": contribution, "before": before})
-        return told
+        phrases = self._phrases[language == "zh"]
+        return [
+            {
+                "code": code,
+                "sentence": f"{opening}{value}{ending}",
+                "contribution": contribution,
+                "before": f"{opened}{previously}{ended}",
+            }
+            for number, value, number_before, previously, contribution in _read(kept, language)
+            for code, opening, ending in (phrases[number],)
+            for _, opened, ended in (phrases[number_before],)
+        ]
 
 
 NO_PHRASES = Phrasebook([])
@@ -83,17 +85,22 @@ class Phrases:
     def __init__(self) -> None:
         self._numbers: dict[tuple[str, Phrase], int] = {}
 
-    def kept(self, code: str, wording: Wording) -> tuple[int, str | tuple[str, str]]:
-        """The number of the phrase, and the value: one for both languages where they do not differ."""
-        phrase, value, value_zh = wording
-        number = self._numbers.setdefault((code, phrase), len(self._numbers))
-        return number, value if value == value_zh else (value, value_zh)
+    def number(self, code: str, phrase: Phrase) -> int:
+        """The number of a phrase that is told with a code."""
+        return self._numbers.setdefault((code, phrase), len(self._numbers))
 
     def to_json(self) -> str:
         """The code of each, and what stands around its value."""
         return orjson.dumps([(code, *phrase) for code, phrase in self._numbers]).decode()
 
 
-def as_json(kept: list[Any]) -> str:  # Any: as above
-    """Reasons or changes as a column holds them."""
-    return orjson.dumps(kept).decode() if kept else NOTHING
+def as_kept(english: list[Any], chinese: list[Any]) -> str:  # Any: tuples of numbers and values
+    """Reasons or changes as a column holds them: once, where values are written the same in both languages."""
+    if not english:
+        return NOTHING
+    return orjson.dumps(english if english == chinese else {"en": english, "zh": chinese}).decode()
+
+
+def _read(kept: str, language: str) -> list[Any]:  # Any: as above
+    found = orjson.loads(kept)
+    return found if isinstance(found, list) else found[language]

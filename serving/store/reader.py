@@ -1,6 +1,7 @@
 """Reading runs on the hot path: one statement an answer, or one moment for several, so that no answer mixes runs."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 import orjson
 
@@ -16,19 +17,19 @@ _TOLD = """s.churn_probability, s.percentile, s.risk_tier, s.reasons, s.changes,
 _SCORE = f"""
 SELECT c.run_id, {_TOLD},
        CASE WHEN s.run_id IS NULL
-            THEN (SELECT o.why FROM outside o WHERE o.run_id = c.run_id AND o.user_id = :user_id) END
+            THEN (SELECT o.why FROM outside o WHERE o.run_id = c.run_id AND o.user_id = :user_id) END, 0
 FROM current_run c
 LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = :user_id
 WHERE c.tenant = :tenant
 """  # noqa: S608 - only constants are put in
 _LOOKUP = f"""
-SELECT c.run_id, {_TOLD}, o.why
-FROM {{asked}} asked
-CROSS JOIN current_run c
+SELECT c.run_id, {_TOLD},
+       CASE WHEN s.run_id IS NULL
+            THEN (SELECT o.why FROM outside o WHERE o.run_id = c.run_id AND o.user_id = asked.text) END, asked.place
+FROM current_run c
+CROSS JOIN {{asked}} asked
 LEFT JOIN scores s ON s.run_id = c.run_id AND s.user_id = asked.text
-LEFT JOIN outside o ON o.run_id = c.run_id AND o.user_id = asked.text
 WHERE c.tenant = :tenant
-ORDER BY asked.place
 """  # noqa: S608 - as above
 _HISTORY = f"""
 SELECT s.run_id, {_TOLD}
@@ -84,6 +85,7 @@ class Reader:
         rows = self._database.ask(self._lookup, user_ids=asked, tenant=self._tenant)
         if not rows:
             raise NotReady(NO_SCORES_YET)
+        rows.sort(key=itemgetter(-1))  # a join promises no order, and the database would be slower
         answers = [self._answer(row, user_id) for row, user_id in zip(rows, user_ids, strict=True)]
         return Lookup(self._remembered(rows[0][0]), answers)
 
@@ -121,8 +123,8 @@ class Reader:
 
     def _answer(self, row: Row, user_id: str) -> StoredScore | Absence:
         if row[1] is not None:
-            return self._stored(row[0], user_id, row[1:-1])
-        why = row[-1]
+            return self._stored(row[0], user_id, row[1:-2])
+        why = row[-2]
         return Absence.UNKNOWN if why is None else Absence(why)
 
     def _stored(self, run_id: int, user_id: str, told: Row) -> StoredScore:

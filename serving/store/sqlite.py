@@ -21,7 +21,7 @@ READER_TIMEOUT_SECONDS = 1.0  # in WAL readers wait for nobody; whoever locks th
 LOOK_SECONDS = 1.0  # between two looks whether the file is still the one that was opened
 ROWS_ADDED_AT_ONCE = 100  # by one statement
 ROWS_REMOVED_AT_ONCE = 20_000
-PAGE_BYTES = 16_384  # a quarter of it holds a score with its words; of 4096 each score would take a page of its own
+PAGE_BYTES = 8_192  # some fifty scores; of more a lookup reads much that nobody has asked for
 WRITERS_CACHE_KIB = 32_768  # the list by risk is written at random places: they should not be read anew each time
 
 

@@ -3,10 +3,10 @@
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import get_args
 
 import orjson
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from features.errors import BadInput
 from features.windows import to_microseconds
 from serving.store.database import Database, Row
 from serving.store.outbox import announce, make_bodies
-from serving.store.phrases import Phrases, as_json
+from serving.store.phrases import Phrases, as_kept
 from serving.store.records import Absence, Change, Group, Reason, RunFacts, Score
 from serving.store.tables import current_run, outside, runs, scores
 
@@ -136,7 +136,8 @@ def _compared(database: Database, rows: list[Row], previous: int | None) -> list
         return rows
     asked = (
         f"SELECT asked.text, s.churn_probability FROM {database.each_of('user_ids')} asked "  # noqa: S608 - constants
-        "JOIN scores s ON s.run_id = :previous AND s.user_id = asked.text"
+        # LEFT: else SQLite reads the whole run for each user.
+        "LEFT JOIN scores s ON s.run_id = :previous AND s.user_id = asked.text"
     )
     user_ids = database.listed([row[_USER_ID] for row in rows])
     known: dict[str, float] = dict(database.ask(asked, user_ids=user_ids, previous=previous))
@@ -156,8 +157,8 @@ def _row(run_id: int, score: Score, phrases: Phrases) -> Row:
         float(score.churn_probability),
         float(score.percentile),
         score.risk_tier,
-        as_json([(*phrases.kept(each.code, each.wording), _contributed(each)) for each in score.reasons]),
-        as_json([(*_moved(each, phrases), _contributed(each)) for each in score.changes]),
+        _reasons(score.reasons, phrases),
+        _changes(score.changes, phrases),
         None if score.value_at_risk is None else _finite(score.value_at_risk, what="a value at risk"),
         score.lifecycle_stage,
         score.segment,
@@ -166,8 +167,24 @@ def _row(run_id: int, score: Score, phrases: Phrases) -> Row:
     )
 
 
-def _moved(change: Change, phrases: Phrases) -> tuple[Any, ...]:  # Any: see `Phrases.kept`
-    return *phrases.kept(change.code, change.wording), *phrases.kept(change.code, change.wording_before)
+def _reasons(reasons: Sequence[Reason], phrases: Phrases) -> str:
+    english, chinese = [], []
+    for one in reasons:
+        words, much = one.wording, _contributed(one)
+        number = phrases.number(one.code, words.phrase)
+        english.append((number, words.value, much))
+        chinese.append((number, words.value_zh, much))
+    return as_kept(english, chinese)
+
+
+def _changes(changes: Sequence[Change], phrases: Phrases) -> str:
+    english, chinese = [], []
+    for one in changes:
+        now, then, much = one.wording, one.wording_before, _contributed(one)
+        number, other = phrases.number(one.code, now.phrase), phrases.number(one.code, then.phrase)
+        english.append((number, now.value, other, then.value, much))
+        chinese.append((number, now.value_zh, other, then.value_zh, much))
+    return as_kept(english, chinese)
 
 
 def _contributed(reason: Reason) -> float:

@@ -81,40 +81,38 @@ def _pages(run_id: int) -> Iterator[list[Row]]:
 def _kept(codes: dict[str, int], row: Row) -> dict[str, str]:
     """The texts of a score by the numbers of codes, their whole sentences as values."""
     reasons, changes = [], []
-    for one, chinese in _pairs(row.reasons, row.reasons_zh):
-        number = codes.setdefault(one["code"], len(codes))
-        reasons.append((number, (one["sentence"], chinese["sentence"]), one["contribution"]))
-    for one, chinese in _pairs(row.changes, row.changes_zh):
-        number = codes.setdefault(one["code"], len(codes))
-        now, before = ((one[name], chinese[name]) for name in ("sentence", "before"))
-        changes.append((number, now, number, before, one["contribution"]))
-    return {"reasons": orjson.dumps(reasons).decode(), "changes": orjson.dumps(changes).decode()}
+    for texts in ((row.reasons, row.changes), (row.reasons_zh, row.changes_zh)):
+        told, moved = (orjson.loads(text) for text in texts)
+        numbers = [codes.setdefault(one["code"], len(codes)) for one in (*told, *moved)]
+        reasons.append([(n, one["sentence"], one["contribution"]) for n, one in zip(numbers, told, strict=False)])
+        moving = zip(numbers[len(told) :], moved, strict=True)
+        changes.append([(n, one["sentence"], n, one["before"], one["contribution"]) for n, one in moving])
+    return {"reasons": _in_both(*reasons), "changes": _in_both(*changes)}
 
 
-def _pairs(english: str, chinese: str) -> list[tuple[Row, Row]]:
-    """What was told in both languages; the oldest runs know only one."""
-    ours, theirs = orjson.loads(english), orjson.loads(chinese)
-    return list(zip(ours, theirs if len(theirs) == len(ours) else ours, strict=True))
+def _in_both(english: list[Row], chinese: list[Row]) -> str:
+    """The oldest runs were told in one language only."""
+    same = not chinese or english == chinese
+    return orjson.dumps(english if same else {"en": english, "zh": chinese}).decode()
 
 
 def _told(phrases: list[list[str]], row: Row) -> dict[str, str]:
     """The texts of a score as sentences."""
-    texts = {}
-    for chinese, ending in enumerate(("", "_zh")):
-        reasons, changes = [], []
-        for number, value, contribution in orjson.loads(row.reasons):
-            code, sentence = _said(phrases[number], value, chinese)
-            reasons.append({"code": code, "sentence": sentence, "contribution": contribution})
-        for number, value, number_before, value_before, contribution in orjson.loads(row.changes):
-            code, sentence = _said(phrases[number], value, chinese)
-            _, before = _said(phrases[number_before], value_before, chinese)
-            changes.append({"code": code, "sentence": sentence, "contribution": contribution, "before": before})
+    kept = [orjson.loads(text) for text in (row.reasons, row.changes)]
+    texts = dict[str, str]()
+    for language, ending in (("en", ""), ("zh", "_zh")):
+        told, moved = (found if isinstance(found, list) else found[language] for found in kept)
+        say = partial(_said, phrases, 2 * (language == "zh"))
+        reasons = [{"code": phrases[n][0], "sentence": say(n, value), "contribution": much} for n, value, much in told]
+        changes = [
+            {"code": phrases[n][0], "sentence": say(n, value), "contribution": much, "before": say(then, before)}
+            for n, value, then, before, much in moved
+        ]
         texts["reasons" + ending] = orjson.dumps(reasons).decode()
         texts["changes" + ending] = orjson.dumps(changes).decode()
     return texts
 
 
-def _said(phrase: list[str], value: str | list[str], chinese: int) -> tuple[str, str]:
-    code, *around = phrase
-    shown = value if isinstance(value, str) else value[chinese]
-    return code, f"{around[2 * chinese]}{shown}{around[2 * chinese + 1]}"
+def _said(phrases: list[list[str]], place: int, number: int, value: str) -> str:
+    _, *around = phrases[number]
+    return f"{around[place]}{value}{around[place + 1]}"
