@@ -125,23 +125,47 @@ def test_a_booster_that_learnt_nothing_is_explained_by_its_bias() -> None:
 
 
 @cache
+def small() -> TreeShap:
+    """Small trees, which are tabulated."""
+    table = rows(np.random.default_rng(3), 1500)
+    return explained(grown(table, seed=2, trees=20, num_leaves=7, coded=(4, 5)))
+
+
+@cache
 def mixed() -> TreeShap:
     """Small trees, which are tabulated, and larger ones, which are walked."""
     table = rows(np.random.default_rng(3), 1500)
-    small = grown(table, seed=1, num_leaves=7, coded=(4, 5))
+    tabulated = grown(table, seed=1, num_leaves=7, coded=(4, 5))
     shape = {"objective": "binary", "verbosity": -1, "num_threads": 1, "num_leaves": 40}
     data = lightgbm.Dataset(table, (table[:, 0] > 0).astype(int), params=shape, categorical_feature=[4, 5])
-    return explained(lightgbm.train(shape, data, 4, init_model=small))
+    return explained(lightgbm.train(shape, data, 4, init_model=tabulated))
 
 
-@settings(max_examples=40)
-@given(start=st.integers(0, 120), size=st.integers(1, 80), threads=st.integers(1, 4))
-def test_a_row_has_the_same_bits_alone_in_any_batch_and_by_any_threads(start: int, size: int, threads: int) -> None:
+@settings(max_examples=80)
+@given(
+    trees=st.sampled_from(["small", "mixed"]),
+    start=st.integers(0, 120),
+    size=st.integers(1, 80),
+    threads=st.integers(1, 4),
+)
+def test_a_row_has_the_same_bits_alone_in_any_batch_and_by_any_threads(
+    trees: str, start: int, size: int, threads: int
+) -> None:
+    model = {"small": small, "mixed": mixed}[trees]()
     everybody = rows(np.random.default_rng(8), 200)
-    known = mixed().contributions(everybody, threads=threads)
-    part = mixed().contributions(everybody[start : start + size])
+    known = model.contributions(everybody, threads=threads)
+    part = model.contributions(everybody[start : start + size])
     assert part.tobytes() == known[start : start + size].tobytes()
-    assert mixed().contributions(everybody[[start]]).tobytes() == known[[start]].tobytes()
+    assert model.contributions(everybody[[start]]).tobytes() == known[[start]].tobytes()
+
+
+@pytest.mark.parametrize("number", ODD)
+def test_an_odd_number_alone_has_the_same_bits_as_in_a_batch(number: float) -> None:
+    everybody = np.repeat(rows(np.random.default_rng(8), 1), 6, axis=0)
+    np.fill_diagonal(everybody, number)
+    known = small().contributions(everybody)
+    alone = [small().contributions(row[None]) for row in everybody]
+    assert np.concatenate(alone).tobytes() == known.tobytes()
 
 
 def test_rows_may_lie_in_memory_as_they_like() -> None:
