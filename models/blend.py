@@ -1,36 +1,31 @@
 """The sum behind a score: boosters and splines on the log-odds, then calibration; plain arrays in, plain arrays out.
 
-Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly;
-contributions need Numba too, and load it when they are asked for.
+Who trains asks LightGBM for margins, as does the child that tries a bundle out: it needs NumPy, SciPy's special
+functions and LightGBM only, and starts quickly. Who scores asks for margins and contributions at once (`judge`), which
+takes Numba and no LightGBM; the bits are the same.
 """
 
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from models.booster_trees import feature_count
 from models.calibration import Calibrator, Identity
 from models.calibration import from_json as calibrator_from_json
 from models.calibration import to_json as calibrator_to_json
-from models.lone_row import LoneRow
+from models.judgement import Judgement
 from models.splines import Splines
 
 if TYPE_CHECKING:
+    import lightgbm
+
     from models.tree_shap import TreeShap
 
 Floats = NDArray[np.float64]
 _ALONE = 64  # rows up to which a second thread costs more than it gives
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Judgement:
-    """What a model says of `n` rows, and why."""
-
-    margins: Floats  # n, log-odds before calibration
-    contributions: Floats  # [n, k + 1], of each feature; the last column is the bias
 
 
 @dataclass(frozen=True)
@@ -42,15 +37,11 @@ class Blend:
     booster_weight: float
     calibrator: Calibrator = field(default_factory=Identity)
 
-    def __post_init__(self) -> None:
-        boosters = tuple(lightgbm.Booster(model_str=text) for text in self.booster_texts)
-        object.__setattr__(self, "boosters", boosters)
-
-    boosters: tuple[lightgbm.Booster, ...] = field(init=False, repr=False, compare=False)
-
     def margin(self, matrix: Floats, *, threads: int = 1) -> Floats:
         """Log-odds before calibration, one a row; a row alone gives the same bits as in a batch."""
-        return self._margin(matrix, self._terms(matrix), threads=threads)
+        used = _threads(matrix, threads)
+        said = [np.asarray(each.predict(matrix, raw_score=True, num_threads=used)) for each in self.boosters]
+        return self._margin(said, None if self.splines is None else self.splines.terms(matrix), rows=len(matrix))
 
     def probabilities(self, margins: Floats) -> Floats:
         """Calibrated probabilities of the second class, one a margin."""
@@ -58,58 +49,52 @@ class Blend:
 
     def contributions(self, matrix: Floats, *, threads: int = 1) -> Floats:
         """What each of the k features adds to the margin, `[n, k + 1]`; the last column is the bias."""
-        return self._contributions(matrix, self._terms(matrix), threads=threads)
+        return self.judge(matrix, threads=threads).contributions
 
     def judge(self, matrix: Floats, *, threads: int = 1) -> Judgement:
-        """Both at once, bit for bit: the curves of the splines are looked up once."""
-        terms = self._terms(matrix)
-        return Judgement(
-            margins=self._margin(matrix, terms, threads=threads),
-            contributions=self._contributions(matrix, terms, threads=threads),
-        )
+        """Both at once; the margins have the bits of `margin`."""
+        terms = None if self.splines is None else self.splines.terms(matrix)
+        said = [self._judged(place, matrix, threads=threads) for place in range(len(self.booster_texts))]
+        total = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
+        for each in said:
+            total += self._share * each.contributions
+        if self.splines is not None and terms is not None:
+            total[:, :-1] += (1.0 - self.booster_weight) * terms
+            total[:, -1] += (1.0 - self.booster_weight) * self.splines.bias
+        return Judgement(self._margin([each.margins for each in said], terms, rows=len(matrix)), total)
 
-    def _terms(self, matrix: Floats) -> Floats | None:
-        return None if self.splines is None else self.splines.terms(matrix)
-
-    def _margin(self, matrix: Floats, terms: Floats | None, *, threads: int) -> Floats:
-        total = np.zeros(len(matrix))
-        for raw in self._raw(matrix, threads=threads):
+    def _margin(self, said: list[Floats], terms: Floats | None, *, rows: int) -> Floats:
+        total = np.zeros(rows)
+        for raw in said:
             total += self._share * raw
         if self.splines is not None and terms is not None:
             total += (1.0 - self.booster_weight) * self.splines.margin_of(terms)
         return total
 
-    def _raw(self, matrix: Floats, *, threads: int) -> list[Floats]:
-        """What each booster says of each row."""
-        if len(matrix) == 1:
-            return [np.array([lone.margin(matrix[0])]) for lone in self._lone_rows]
-        used = _threads(matrix, threads)
-        return [np.asarray(each.predict(matrix, raw_score=True, num_threads=used)) for each in self.boosters]
+    def _judged(self, place: int, matrix: Floats, *, threads: int) -> Judgement:
+        """What one booster says of each row."""
+        trees = self.tree_shaps[place]
+        if trees is not None:
+            return trees.judge(matrix, threads=threads)
+        booster, used = self.boosters[place], _threads(matrix, threads)
+        return Judgement(
+            margins=np.asarray(booster.predict(matrix, raw_score=True, num_threads=used)),
+            contributions=np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=used)),
+        )
 
-    def _contributions(self, matrix: Floats, terms: Floats | None, *, threads: int) -> Floats:
-        total = np.zeros((matrix.shape[0], matrix.shape[1] + 1))
-        for booster, trees in zip(self.boosters, self.tree_shaps, strict=True):
-            if trees is not None:
-                shap = trees.contributions(matrix, threads=threads)
-            else:
-                shap = np.asarray(booster.predict(matrix, pred_contrib=True, num_threads=_threads(matrix, threads)))
-            total += self._share * shap
-        if self.splines is not None and terms is not None:
-            total[:, :-1] += (1.0 - self.booster_weight) * terms
-            total[:, -1] += (1.0 - self.booster_weight) * self.splines.bias
-        return total
+    @cached_property
+    def boosters(self) -> "tuple[lightgbm.Booster, ...]":
+        """LightGBM's own; raises its error for a damaged text."""
+        import lightgbm  # noqa: PLC0415 - with it comes scikit-learn, a second that a service need not wait
+
+        return tuple(lightgbm.Booster(model_str=text) for text in self.booster_texts)
 
     @cached_property
     def tree_shaps(self) -> "tuple[TreeShap | None, ...]":
-        """What explains each booster, None where LightGBM does; made at first use, alike whichever thread is first."""
+        """What judges for each booster, None where LightGBM does; made at first use, by whichever thread."""
         from models.tree_shap import TreeShap  # noqa: PLC0415 - Numba, which the trial of a bundle need not load
 
-        pairs = zip(self.booster_texts, self.boosters, strict=True)
-        return tuple(TreeShap.of(text, features=booster.num_feature()) for text, booster in pairs)
-
-    @cached_property
-    def _lone_rows(self) -> tuple[LoneRow, ...]:
-        return tuple(map(LoneRow, self.boosters))
+        return tuple(TreeShap.of(text, features=feature_count(text)) for text in self.booster_texts)
 
     def to_json(self) -> dict[str, Any]:  # Any: JSON
         """Everything but the boosters' text."""
@@ -132,7 +117,7 @@ class Blend:
 
     @property
     def _share(self) -> float:
-        return self.booster_weight / len(self.boosters)
+        return self.booster_weight / len(self.booster_texts)
 
 
 def _threads(matrix: Floats, threads: int) -> int:

@@ -92,6 +92,12 @@ def read_trees(text: str) -> tuple[Tree, ...] | None:
     return trees if all(tree.is_sound for tree in trees) else None
 
 
+def feature_count(text: str) -> int:
+    """How many columns the rows of a booster have; raises `ValueError` for a text that does not say."""
+    header = _lines(text.partition("\nTree=")[0])
+    return int(header.get("max_feature_idx", "")) + 1
+
+
 _NOTHING = np.zeros(0, dtype=np.int64)
 
 

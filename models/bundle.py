@@ -19,23 +19,28 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pandas as pd
 
 from features.errors import BadInput, Damaged, NotReady
 from features.feature_set import FeatureSet
 from features.fifths import DatedFifths
-from models.card import model_card
-from models.columns import Matrix, matrix_of
+from models.blend import Blend, Floats
 from models.definition import ChurnDefinition
+from models.finite import infinite
 from models.hazard import HazardModel
-from models.model import ChurnModel
+from models.judgement import Judgement
 from models.trial import HAZARD, HAZARD_TREES, golden_rows
 from models.trying import ADVICE, Trying
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from models.model import ChurnModel
 
 FORMAT = 3  # 3: fifths of the population
 _SUMS = "sums.json"
@@ -46,12 +51,49 @@ _GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few millisec
 class Bundle:
     """A model and all it takes to use it: its features, its definition of churn, and the facts of its training."""
 
-    model: ChurnModel
+    blend: Blend  # all it takes to score
+    described: dict[str, Any]  # Any: JSON; the model as `ChurnModel.to_json` has it
     features: FeatureSet
     definition: ChurnDefinition
     facts: dict[str, Any]  # Any: JSON
     fifths: DatedFifths | None = None  # without them a user alone has no place in the population: it is missing
     hazard: HazardModel | None = None  # for the risk by day; most bundles have none
+
+    @classmethod
+    def of(
+        cls,
+        model: "ChurnModel",
+        features: FeatureSet,
+        definition: ChurnDefinition,
+        facts: dict[str, Any],  # Any: JSON
+        fifths: DatedFifths | None = None,
+        hazard: HazardModel | None = None,
+    ) -> Self:
+        """That of a fitted model."""
+        return cls(model.blend_, model.to_json(), features, definition, facts, fifths, hazard)
+
+    def with_model(self, model: "ChurnModel") -> "Bundle":
+        """The same with another fitted model."""
+        return replace(self, blend=model.blend_, described=model.to_json())
+
+    @cached_property
+    def model(self) -> "ChurnModel":
+        """The model as data scientists use it: an estimator of scikit-learn, which takes a second to import."""
+        from models.model import ChurnModel  # noqa: PLC0415 - as the docstring says
+
+        return ChurnModel.from_json(self.described, self.blend.booster_texts)
+
+    @property
+    def threads(self) -> int:
+        """How many may work on a batch."""
+        return int(self.described["parameters"]["n_threads"])
+
+    def judge(self, matrix: Floats) -> Judgement:
+        """Margins and contributions of rows in the order of the features; raises `BadInput` for an infinite value."""
+        said = infinite(matrix, self.features.names)
+        if said:
+            raise BadInput(said)
+        return self.blend.judge(matrix, threads=self.threads)
 
     @property
     def as_known(self) -> bool:
@@ -59,7 +101,7 @@ class Bundle:
         return bool(self.facts.get("as_known", False))
 
 
-def save(bundle: Bundle, folder: Path, *, golden: pd.DataFrame) -> None:
+def save(bundle: Bundle, folder: Path, *, golden: "pd.DataFrame") -> None:
     """Writes the bundle; the folder appears complete or not at all.
 
     `golden` holds feature rows, of which up to 200 are kept to recognise the model by: take them from all over.
@@ -94,8 +136,11 @@ def load(folder: Path, trying: Trying | None = None) -> Bundle:
         raise Damaged(f"the model bundle {folder} is not understood: {error}. {ADVICE}") from error
 
 
-def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
-    names = list(getattr(bundle.model, "feature_names_in_", ()))
+def _files(bundle: Bundle, golden: "pd.DataFrame") -> dict[str, bytes]:
+    from models.card import model_card  # noqa: PLC0415 - what takes long to import is for who writes a bundle
+    from models.columns import matrix_of  # noqa: PLC0415 - as above
+
+    names = bundle.described["features"] or []
     if names != list(bundle.features.names):
         raise BadInput(
             f"the model reads {len(names)} features and the feature set has {len(bundle.features.names)}, not the "
@@ -106,15 +151,15 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
     chosen = np.unique(np.linspace(0, len(golden) - 1, min(len(golden), _GOLDEN_ROWS)).astype(int))
     rows = matrix_of(golden.iloc[chosen], names)
     documents = {
-        "model.json": {"fingerprint": bundle.features.fingerprint, "model": bundle.model.to_json()},
+        "model.json": {"fingerprint": bundle.features.fingerprint, "model": bundle.described},
         "features.json": bundle.features.to_json(),
         "definition.json": bundle.definition.to_json(),
         "facts.json": bundle.facts,
         "fifths.json": None if bundle.fifths is None else bundle.fifths.to_json(),
-        "golden.json": golden_rows(bundle.model.blend_, rows),
+        "golden.json": golden_rows(bundle.blend, rows, bundle.judge(rows).margins),
     }
     texts = {name: json.dumps(document, indent=1, allow_nan=False) for name, document in documents.items()}
-    texts |= {f"booster-{number}.txt": text for number, text in enumerate(bundle.model.blend_.booster_texts)}
+    texts |= {f"booster-{number}.txt": text for number, text in enumerate(bundle.blend.booster_texts)}
     texts |= _hazard_texts(bundle.hazard, rows)
     texts["card.md"] = model_card(
         bundle.model,
@@ -128,7 +173,7 @@ def _files(bundle: Bundle, golden: pd.DataFrame) -> dict[str, bytes]:
     return files | {_SUMS: json.dumps({"format": FORMAT, "files": sums}, indent=1).encode()}
 
 
-def _hazard_texts(hazard: HazardModel | None, golden: Matrix) -> dict[str, str]:
+def _hazard_texts(hazard: HazardModel | None, golden: Floats) -> dict[str, str]:
     if hazard is None:
         return {}
     document = {"model": hazard.to_json(), "golden_log_survival": hazard.log_survival(golden).tolist()}
@@ -214,7 +259,8 @@ def _parsed(files: dict[str, bytes]) -> Bundle:
     if described_hazard is not None:
         hazard = HazardModel.from_json(json.loads(described_hazard)["model"], files[HAZARD_TREES].decode())
     bundle = Bundle(
-        model=ChurnModel.from_json(described["model"], texts),
+        blend=Blend.from_json(described["model"]["blend"], texts),
+        described=described["model"],
         features=features,
         definition=ChurnDefinition.from_json(json.loads(files["definition.json"])),
         facts=json.loads(files["facts.json"]),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array
 
 from features.errors import BadInput
+from models.finite import infinite
 
 Matrix: TypeAlias = NDArray[np.float64]
 _ROWS_AND_COLUMNS = 2
@@ -42,19 +43,10 @@ def matrix_of(table: Any, names: Sequence[str] | None) -> Matrix:  # Any: whatev
     array([[1., 2.]])
     """
     matrix = np.ascontiguousarray(table) if _is_plain(table) else _checked(table, names)
-    refuse_infinite(matrix, names)
+    said = infinite(matrix, names)
+    if said:
+        raise ColumnError(said)
     return matrix
-
-
-def refuse_infinite(matrix: Matrix, names: Sequence[str] | None) -> None:
-    """Raises `ColumnError`, naming the first infinite value; returns nothing otherwise."""
-    if not np.isinf(matrix).any():
-        return
-    row, column = (int(place) for place in np.argwhere(np.isinf(matrix))[0])
-    name = repr(names[column]) if names is not None else f"number {column}"
-    raise ColumnError(
-        f"feature {name} is {matrix[row, column]} (infinity) in row {row}; expected a finite one, or NaN for missing."
-    )
 
 
 def _is_plain(table: Any) -> bool:  # Any: as above

@@ -10,15 +10,19 @@ Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Self
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
-import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import exp2, expm1, log_expit, xlogy
 
 from features.errors import BadInput
+from models.booster_trees import feature_count
+
+if TYPE_CHECKING:
+    import lightgbm
 
 Floats = NDArray[np.float64]
 RETURN, LOSS = "return", "loss"  # the event of an inactivity definition, and that of a cancel or a lapse
@@ -48,12 +52,16 @@ class HazardModel:
             raise BadInput(f"{len(self.baseline)} baseline log-odds; expected one, finite, for each interval.")
         if self.event not in {RETURN, LOSS}:
             raise BadInput(f"the event {self.event!r}; expected {RETURN!r} or {LOSS!r}.")
-        booster = lightgbm.Booster(model_str=self.booster_text) if self.booster_text else None
-        if booster is not None and booster.num_feature() != len(self.names) + 1:
-            raise BadInput(f"trees on {booster.num_feature()} columns; expected {len(self.names)} and the interval.")
-        object.__setattr__(self, "booster", booster)
+        columns = feature_count(self.booster_text) if self.booster_text else len(self.names) + 1
+        if columns != len(self.names) + 1:
+            raise BadInput(f"trees on {columns} columns; expected {len(self.names)} and the interval.")
 
-    booster: lightgbm.Booster | None = field(init=False, repr=False, compare=False)
+    @cached_property
+    def booster(self) -> "lightgbm.Booster | None":
+        """The trees, which LightGBM walks; raises its error for a damaged text."""
+        import lightgbm  # noqa: PLC0415 - with it comes scikit-learn, a second that a service need not wait
+
+        return lightgbm.Booster(model_str=self.booster_text) if self.booster_text else None
 
     def margin(self, matrix: Floats, intervals: NDArray[np.int64], *, threads: int = 1) -> Floats:
         """The log-odds of the hazard, a row of features and the number of an interval at a time."""

@@ -13,9 +13,10 @@ from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
-from models.blend import Blend, Judgement
+from models.blend import Blend
 from models.calibration import choose_calibrator, fit_calibrator
 from models.columns import ColumnError, Matrix, matrix_of, names_of
+from models.judgement import Judgement
 from models.ridge import Signs
 from models.splines import SplineFit, fit_splines
 

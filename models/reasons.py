@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from features.feature_set import FeatureSet
 from features.sentences import Wording
-from models.columns import matrix_of
-from models.model import ChurnModel
 from models.movers import NOBODY, Movers
 
 if TYPE_CHECKING:
+    from models.model import ChurnModel
     from models.strongest import Strongest
 
 Floats = NDArray[np.float64]
@@ -91,7 +90,7 @@ class Decomposition:
 
 # Any: X is a DataFrame, an Arrow table or an array, as `ChurnModel` takes them.
 def explain(
-    model: ChurnModel,
+    model: "ChurnModel",
     features: FeatureSet,
     X: Any,  # noqa: N803 - scikit-learn's name
     *,
@@ -104,7 +103,7 @@ def explain(
     all reasons of a user point the same way, so there may be fewer than `top`. `middle` is by default the model's
     bias, the mean of its training. Features of the cutoff alone (the season) are nobody's own reason and are left out.
     """
-    matrix = matrix_of(X, features.names)
+    matrix = _rows(X, features)
     return reasons_of(features, matrix, model.contributions(matrix), top=top, middle=middle)
 
 
@@ -149,7 +148,7 @@ def each_reasons(features: FeatureSet, found: Movers) -> Iterator[tuple[Reason, 
 
 
 def changes(
-    model: ChurnModel,
+    model: "ChurnModel",
     features: FeatureSet,
     now: Any,  # Any: as for `explain`
     before: Any,  # Any: as above
@@ -162,7 +161,7 @@ def changes(
     Rows of `now` and `before` are the same users. Families that moved the margin by less than `least` (log-odds) are
     left out. The season is not: who is asked why a score moved in December must be told that it is December.
     """
-    rows = [matrix_of(X, features.names) for X in (now, before)]
+    rows = [_rows(X, features) for X in (now, before)]
     moved = model.contributions(rows[0])[:, :-1] - model.contributions(rows[1])[:, :-1]
     return changes_in_words(features, movers_between(features, rows[0], rows[1], moved=moved, top=top, least=least))
 
@@ -200,11 +199,17 @@ def each_changes(features: FeatureSet, found: Movers) -> Iterator[tuple[Change, 
         )
 
 
-def decompose(model: ChurnModel, features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803
+def decompose(model: "ChurnModel", features: FeatureSet, X: Any) -> Decomposition:  # noqa: N803
     """All families' contributions and the bias; they add up to the margin."""
-    contributions = model.contributions(matrix_of(X, features.names))
+    contributions = model.contributions(_rows(X, features))
     sums = [contributions[:, list(places)].sum(axis=1) for places in features.families.values()]
     return Decomposition(tuple(features.families), np.column_stack(sums), contributions[:, -1])
+
+
+def _rows(table: Any, features: FeatureSet) -> Floats:  # Any: as for `explain`
+    from models.columns import matrix_of  # noqa: PLC0415 - pandas and scikit-learn, only for who has tables
+
+    return matrix_of(table, features.names)
 
 
 def _values(matrix: Floats, found: "Strongest") -> Floats:

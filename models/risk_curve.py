@@ -75,14 +75,13 @@ def _horizon(bundle: Bundle) -> int:
 
 
 def _churn_probability(bundle: Bundle, matrix: Matrix) -> Floats:
-    blend = bundle.model.blend_
-    return blend.probabilities(blend.margin(matrix, threads=bundle.model.n_threads))
+    return bundle.blend.probabilities(bundle.judge(matrix).margins)
 
 
 def _curves(bundle: Bundle, matrix: Matrix, churned: Floats) -> Floats:
     """Log survival at the interval ends, in step with the classifier."""
     hazard = _hazard(bundle)
-    curves = hazard.log_survival(matrix, threads=bundle.model.n_threads)
+    curves = hazard.log_survival(matrix, threads=bundle.threads)
     at_horizon = at_days(curves, hazard.days, (_horizon(bundle),))[:, 0]
     return anchored(curves, at_horizon, not_come=churned if hazard.event == RETURN else 1 - churned)
 

@@ -88,6 +88,13 @@ class Paths:
         return np.where(decisions & CATEGORICAL, OF_CATEGORIES, NAN_LEFT * nan_left + ZERO_LEFT * zero_left)
 
     @property
+    def below(self) -> Integers:
+        """The split behind every edge; -1 where there is a leaf."""
+        found = np.full(2 * len(self.order), -1, dtype=np.int64)
+        found[self.into[1:]] = np.arange(1, len(self.order))  # the first is the root, which no edge leads to
+        return found
+
+    @property
     def columns(self) -> Integers:
         """The features of the tree, each once."""
         return np.unique(self.tree.features)

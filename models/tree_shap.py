@@ -1,4 +1,4 @@
-"""TreeSHAP of a booster: LightGBM's values, exactly, in a small part of its time.
+"""What a booster says of a row and why: LightGBM's margins to the bit and its TreeSHAP, in a small part of its time.
 
 What does not depend on the row is computed once for a model; `models.tree_shap_kernel` has the idea. That the ways of a
 tree can be tabulated is from WOODELF (Nadel and Wettenstein, 2025), that sums over leaves can be shared along the tree
@@ -15,6 +15,7 @@ import numpy as np
 
 from features.errors import BadInput
 from models.booster_trees import Floats, Integers, read_trees
+from models.judgement import Judgement
 from models.tree_paths import Paths
 from models.tree_shap_kernel import (
     COLUMNS,
@@ -57,13 +58,19 @@ class TreeShap:
         if trees is None or any((tree.features >= features).any() for tree in trees):
             return None
         paths = [Paths.of(tree) for tree in trees if len(tree.features)]
+        if paths and len(paths) < len(trees):  # a tree without a split among others: its turn in the sum would be lost
+            return None
         if sum(each.size for each in paths) > _COEFFICIENTS:
             return None
         bias = float(sum(tree.expected_value for tree in trees))
         return cls(features, bias, _forest(paths))
 
     def contributions(self, matrix: Floats, *, threads: int = 1) -> Floats:
-        """What each of the k features adds to the margin, `[n, k + 1]` log-odds; the last column is the bias.
+        """What each of the k features adds to the margin, `[n, k + 1]` log-odds; the last column is the bias."""
+        return self.judge(matrix, threads=threads).contributions
+
+    def judge(self, matrix: Floats, *, threads: int = 1) -> Judgement:
+        """The margins too, which cost nothing beside them.
 
         A row has the same bits alone and among others, with one thread and with several.
         """
@@ -77,8 +84,9 @@ class TreeShap:
             parts = map(slice, borders[:-1], borders[1:])
             with ThreadPoolExecutor(threads) as pool:
                 list(pool.map(lambda part: contribute(found[part], rows[part], self.forest), parts))
+        margins = found[:, -1].copy() if len(self.forest.trees) else np.full(len(rows), self.bias)
         found[:, -1] = self.bias
-        return found
+        return Judgement(margins, found)
 
 
 def _forest(trees: Sequence[Paths]) -> Forest:
@@ -91,6 +99,8 @@ def _forest(trees: Sequence[Paths]) -> Forest:
         thresholds=np.concatenate([_NO_NUMBERS, *(tree.thresholds for tree in trees)]),
         categories=_joined(words for tree in trees for words in tree.categories),
         numbers=np.concatenate([_NO_NUMBERS, *(tree.coefficients for tree in trees)]),
+        below=_joined(tree.below for tree in trees),
+        leaves=np.concatenate([_NO_NUMBERS, *(tree.values for tree in trees)]),
         columns=_joined(tree.columns for tree in trees),
         table=_NO_NUMBERS,
     )
@@ -101,7 +111,7 @@ def _forest(trees: Sequence[Paths]) -> Forest:
 
 def _table_size(tree: Paths) -> int:
     splits = len(tree.order)
-    return (1 << splits) * len(tree.columns) if splits <= _MOST_TABULATED else 0
+    return (1 << splits) * (len(tree.columns) + 1) if splits <= _MOST_TABULATED else 0
 
 
 def _of_trees(trees: Sequence[Paths], *, table_at: Integers) -> Integers:

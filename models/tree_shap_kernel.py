@@ -8,6 +8,7 @@ is not, without the feature's own factor. Gauss and Legendre's points give it ex
 features. No factor is negative, so nothing cancels. At each point the products grow down the tree and their sums up.
 
 A small tree has few ways to be decided at all: they are tabulated once, by the same walk, and a row looks its own up.
+Beside what its features do stands what the tree itself says, the value of the row's leaf.
 """
 
 from collections.abc import Callable
@@ -48,15 +49,17 @@ class Forest(NamedTuple):
     thresholds: Numbers  # of each split
     categories: Integers  # 32 a word, the lowest bit first: those that go left
     numbers: Numbers  # the coefficients: [points, splits, WIDTH] of one tree after the other
+    below: Integers  # the split that each edge leads to; -1: a leaf
+    leaves: Numbers  # the value of the leaf behind each edge
     columns: Integers  # the features of the tables' columns
-    table: Numbers  # [ways, columns] of one tree after the other
+    table: Numbers  # [ways, columns + 1] of one tree after the other; the last is the leaf's value
 
 
 _TYPES: Any = numba.types  # Any: Numba ships no types
 
 
 _WHOLE, _REAL, _GRID = _TYPES.int64[::1], _TYPES.float64[::1], _TYPES.int64[:, ::1]
-_FOREST = _TYPES.NamedTuple((_GRID, _GRID, _REAL, _WHOLE, _REAL, _WHOLE, _REAL), Forest)
+_FOREST = _TYPES.NamedTuple((_GRID, _GRID, _REAL, _WHOLE, _REAL, _WHOLE, _REAL, _WHOLE, _REAL), Forest)
 _ROWS = _TYPES.Array(_TYPES.float64, 2, "C", readonly=True)  # Arrow hands out memory that cannot be written to
 _CONTRIBUTE = _TYPES.void(_TYPES.float64[:, ::1], _ROWS, _FOREST)
 _TABULATE = _TYPES.void(_TYPES.float64[::1], _FOREST)
@@ -207,8 +210,20 @@ def _walk(forest: Forest, tree: int, lanes: int, room: _Room, moved: Numbers, ta
 
 
 @_part
-def _look_up(forest: Forest, tree: int, lanes: int, room: _Room, ways: Numbers, moved: Numbers) -> None:
-    """Add the tree's Shapley values of rows that are decided to `moved`, from its table."""
+def _arrive(forest: Forest, tree: int, lanes: int, room: _Room, moved: Numbers, target: int) -> None:
+    """Add the values of the leaves of rows that are decided to `moved`, at one target."""
+    first = forest.trees[tree, FIRST]
+    for lane in range(lanes):
+        split, edge = 0, 0
+        while split >= 0:
+            edge = 2 * split + 1 - int(room.went_left[split, lane])
+            split = forest.below[2 * first + edge]
+        moved[target, lane] += forest.leaves[2 * first + edge]
+
+
+@_part
+def _look_up(forest: Forest, tree: int, lanes: int, room: _Room, ways: Numbers, moved: Numbers, margin: int) -> None:
+    """Add the tree's Shapley values and leaves of rows that are decided to `moved`, from its table."""
     for lane in range(lanes):
         ways[lane] = 0.0
     for split in range(forest.trees[tree, LAST] - forest.trees[tree, FIRST]):
@@ -216,17 +231,19 @@ def _look_up(forest: Forest, tree: int, lanes: int, room: _Room, ways: Numbers, 
         for lane in range(lanes):
             ways[lane] += bit * room.went_left[split, lane]
     start, columns = forest.trees[tree, COLUMNS_AT], forest.trees[tree, COLUMNS]
-    for column in range(columns):
-        feature, at = forest.columns[start + column], forest.trees[tree, TABLE_AT] + column
+    for column in range(columns + 1):
+        target = forest.columns[start + column] if column < columns else margin
+        at = forest.trees[tree, TABLE_AT] + column
         for lane in range(lanes):
-            moved[feature, lane] += forest.table[at + np.int64(ways[lane]) * columns]
+            moved[target, lane] += forest.table[at + np.int64(ways[lane]) * (columns + 1)]
 
 
 @_part
 def _look_up_alone(forest: Forest, out: Numbers, rows: Numbers, row: int) -> None:
     """The same of all trees for a row alone that is not decided yet: lanes would take three times the time."""
-    for feature in range(rows.shape[1]):
-        out[row, feature] = 0.0
+    margin = rows.shape[1]
+    for target in range(margin + 1):
+        out[row, target] = 0.0
     for tree in range(len(forest.trees)):
         way, bit = 0, 1
         for split in range(forest.trees[tree, FIRST], forest.trees[tree, LAST]):
@@ -242,9 +259,10 @@ def _look_up_alone(forest: Forest, out: Numbers, rows: Numbers, row: int) -> Non
                 way += bit * int(value <= forest.thresholds[split])
             bit *= 2
         start, columns = forest.trees[tree, COLUMNS_AT], forest.trees[tree, COLUMNS]
-        at = forest.trees[tree, TABLE_AT] + way * columns
+        at = forest.trees[tree, TABLE_AT] + way * (columns + 1)
         for column in range(columns):
             out[row, forest.columns[start + column]] += forest.table[at + column]
+        out[row, margin] += forest.table[at + columns]
 
 
 @_compiled(_TABULATE)
@@ -263,21 +281,22 @@ def tabulate(table: Numbers, forest: Forest) -> None:
                     room.went_left[split, lane] = np.float64(((start + lane) >> split) & 1)
             moved[:] = 0.0
             _walk(forest, tree, lanes, room, moved, PLACE)
-            at = forest.trees[tree, TABLE_AT] + start * columns
+            _arrive(forest, tree, lanes, room, moved, columns)
+            at = forest.trees[tree, TABLE_AT] + start * (columns + 1)
             for lane in range(lanes):
-                for column in range(columns):
-                    table[at + lane * columns + column] = moved[column, lane]
+                for column in range(columns + 1):
+                    table[at + lane * (columns + 1) + column] = moved[column, lane]
 
 
 @_compiled(_CONTRIBUTE)
 def contribute(out: Numbers, rows: Numbers, forest: Forest) -> None:
-    """Write to `out` [rows, features + 1] what each feature does to each of `rows` [rows, features].
+    """Write to `out` [rows, features + 1] what each feature does to each of `rows` [rows, features], and the margin.
 
-    The last column stays as it is. A row's sums are made in the order of the trees, whatever rows are beside it.
+    A row's sums are made in the order of the trees, whatever rows are beside it: the margin's bits are LightGBM's.
     """
     features = rows.shape[1]
     room, ways = _room(forest), np.empty(LANES, dtype=np.float64)
-    given, moved = np.empty((features, LANES), dtype=np.float64), np.empty((features, LANES), dtype=np.float64)
+    given, moved = np.empty((features, LANES), dtype=np.float64), np.empty((features + 1, LANES), dtype=np.float64)
     tabulated = len(forest.trees) == 0 or forest.trees[:, TABLE_AT].min() >= 0
     for start in range(0, len(rows), LANES):
         lanes = min(LANES, len(rows) - start)
@@ -287,13 +306,14 @@ def contribute(out: Numbers, rows: Numbers, forest: Forest) -> None:
         for feature in range(features):
             for lane in range(lanes):
                 given[feature, lane] = rows[start + lane, feature]
-                moved[feature, lane] = 0.0
+        moved[:] = 0.0
         for tree in range(len(forest.trees)):
             _decide(forest, tree, given, lanes, room)
             if forest.trees[tree, TABLE_AT] >= 0:
-                _look_up(forest, tree, lanes, room, ways, moved)
+                _look_up(forest, tree, lanes, room, ways, moved, features)
             else:
                 _walk(forest, tree, lanes, room, moved, FEATURE)
+                _arrive(forest, tree, lanes, room, moved, features)
         for lane in range(lanes):
-            for feature in range(features):
-                out[start + lane, feature] = moved[feature, lane]
+            for target in range(features + 1):
+                out[start + lane, target] = moved[target, lane]

@@ -24,12 +24,11 @@ HAZARD, HAZARD_TREES = "hazard.json", "hazard.txt"
 _CLOSE = 1e-12  # another processor may round the last bit of an exponential differently
 
 
-def golden_rows(blend: Blend, matrix: Floats) -> dict[str, Any]:  # Any: JSON
-    """Rows with the margins and probabilities that the blend gives them, as JSON; a missing value is null.
+def golden_rows(blend: Blend, matrix: Floats, margins: Floats) -> dict[str, Any]:  # Any: JSON
+    """Rows with their margins and the blend's probabilities, as JSON; a missing value is null.
 
     Floats are written in the shortest form that reads back to the same bits.
     """
-    margins = blend.margin(matrix)
     return {
         "rows": [[None if np.isnan(value) else value for value in row] for row in matrix.tolist()],
         "margins": margins.tolist(),
@@ -40,7 +39,7 @@ def golden_rows(blend: Blend, matrix: Floats) -> dict[str, Any]:  # Any: JSON
 def disagreement(blend: Blend, golden: dict[str, Any]) -> str:  # Any: JSON
     """How the blend departs from its golden rows; an empty text when it does not."""
     matrix = np.array(golden["rows"], dtype=np.float64)
-    found = golden_rows(blend, matrix)
+    found = golden_rows(blend, matrix, blend.margin(matrix))
     for what in ("margins", "churn_probabilities"):
         expected, given = np.array(golden[what], dtype=np.float64), np.array(found[what], dtype=np.float64)
         if expected.shape != given.shape:

@@ -78,6 +78,10 @@ class FreshScorer:
         event = Event(utc("2026-01-01"), next(iter(self.bundle.definition.activity), "event"), 1.0)
         nobody = asked_of(User("nobody", events=[event]), self.wanted, where="nobody")
         self.answer(nobody, cutoff=utc("2026-01-02"))
+        row = np.full((1, len(self.bundle.features)), np.nan)
+        self._judged(row, explained=True)  # he may be outside the population
+        if self.bundle.hazard is not None:
+            self._drawn(row)
 
     def answer(self, asked: Asked, *, cutoff: datetime, explained: bool = True) -> FreshScore | Absence:
         """What a user who was sent gets: `score` by events, `score_row` by ready features."""
@@ -88,7 +92,7 @@ class FreshScorer:
     def score(self, events: UserEvents, *, cutoff: datetime, explained: bool = True) -> FreshScore | Absence:
         """The score of the only user in `events`, or why he gets none at this cutoff: as in a score run.
 
-        Without `explained` it comes without reasons, in a fraction of the time.
+        Without `explained` it comes without reasons.
         """
         dated = self.fifths_at(cutoff)
         admitted = self._admitted(events, dated, cutoff=cutoff)
@@ -106,16 +110,10 @@ class FreshScorer:
 
     def curve(self, events: UserEvents, *, cutoff: datetime) -> FreshCurve | Absence:
         """The risk by day of the only user in `events`, or why he gets none; `NotReady` for a model without one."""
-        from models.risk_curve import median_days, risk_curve, shown_days  # noqa: PLC0415 pandas, only for who asks
-
         admitted = self._admitted(events, self.fifths_at(cutoff), cutoff=cutoff)
         if isinstance(admitted, Absence):
             return admitted
-        days, row = shown_days(self.bundle), admitted.row
-        risks = risk_curve(self.bundle, row, days=days).to_numpy()[0]
-        median = float(median_days(self.bundle, row)[0])
-        told = None if np.isnan(median) else median
-        return FreshCurve(events.user_ids[0], cutoff, days, tuple(risks.tolist()), told)
+        return FreshCurve(events.user_ids[0], cutoff, *self._drawn(admitted.row))
 
     def score_row(
         self, user_id: str, features: Mapping[str, float], *, cutoff: datetime, explained: bool = True
@@ -149,12 +147,18 @@ class FreshScorer:
         return self._facts.absences(found.facts)[0] or found
 
     def _judged(self, row: NDArray[np.float64], *, explained: bool) -> tuple[float, tuple[Reason, ...]]:
-        model, features = self.bundle.model, self.bundle.features
-        if not explained:
-            return float(model.predict_proba(row)[0, 1]), ()
-        judged = model.judge(row)
-        probability = float(model.blend_.probabilities(judged.margins)[0])
-        return probability, reasons_of(features, row, judged.contributions)[0]
+        judged = self.bundle.judge(row)
+        probability = float(self.bundle.blend.probabilities(judged.margins)[0])
+        return probability, reasons_of(self.bundle.features, row, judged.contributions)[0] if explained else ()
+
+    def _drawn(self, row: NDArray[np.float64]) -> tuple[tuple[int, ...], tuple[float, ...], float | None]:
+        """The days, the risk by each of them, and the median."""
+        from models.risk_curve import median_days, risk_curve, shown_days  # noqa: PLC0415 pandas, only with a curve
+
+        days = shown_days(self.bundle)
+        risks = risk_curve(self.bundle, row, days=days).to_numpy()[0]
+        median = float(median_days(self.bundle, row)[0])
+        return days, tuple(risks.tolist()), None if np.isnan(median) else median
 
     @cached_property
     def _plan(self) -> Plan:

@@ -185,7 +185,7 @@ def score_population(  # noqa: PLR0913 - who, by what, compared with what, and w
         facts=run_facts(bundle, cutoff=cutoff, model_version=model_version, fifths=people.fifths, language=language),
         features=bundle.features,
         user_ids=np.concatenate([each.users for each in judged]),
-        churn_probability=bundle.model.blend_.probabilities(margins),
+        churn_probability=bundle.blend.probabilities(margins),
         percentile=percentiles(margins),  # the margin has fewer ties than the probability, and the same order
         risk_tier=tiers.tiers(margins),
         speaks=Movers.joined([each.speaks for each in judged]),
@@ -334,8 +334,8 @@ def _judge(
 
 
 def _judged(bundle: Bundle, now: Snapshots, then: Snapshots | None) -> _Judged:
-    model, features = bundle.model, bundle.features
-    judged = model.judge(now.matrix)
+    features = bundle.features
+    judged = bundle.judge(now.matrix)
     speaks, moved = movers(features, now.matrix, judged.contributions), Movers.none(len(now))
     if then is not None:
         _, rows, earlier = np.intersect1d(now.users, then.users, return_indices=True)
@@ -347,7 +347,7 @@ def _judged(bundle: Bundle, now: Snapshots, then: Snapshots | None) -> _Judged:
 
 
 def _contributions(bundle: Bundle, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    return bundle.model.contributions(matrix)[:, :-1] if len(matrix) else matrix  # nobody has none
+    return bundle.judge(matrix).contributions[:, :-1] if len(matrix) else matrix  # nobody has none
 
 
 def _silent(_what: str, _done: int, _of: int) -> None:

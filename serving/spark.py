@@ -25,7 +25,7 @@ from features.spark_work import Work, work_of
 from features.windows import iso
 from models import bundle as bundles
 from models.bundle import Bundle
-from models.reasons import Language, Reason, explain
+from models.reasons import Language, Reason, reasons_of
 from models.registry import Champion
 from models.tiers import TierRule, percentiles
 from serving.run_facts import check_fingerprint, run_facts
@@ -169,9 +169,10 @@ def _judged(bundle: Bundle, people: Snapshots) -> pa.Table:
 def _judged_chunk(bundle: Bundle, people: Snapshots, *, start: int) -> pa.Table:
     rows = slice(start, start + CHUNK_USERS)
     matrix = people.matrix[rows]
-    found = explain(bundle.model, bundle.features, matrix)
+    judged = bundle.judge(matrix)
+    found = reasons_of(bundle.features, matrix, judged.contributions)
     reasons = [[_plain(reason) for reason in each] for each in found]
-    columns = [people.users[rows], bundle.model.margin(matrix), bundle.model.predict_proba(matrix)[:, 1], reasons]
+    columns = [people.users[rows], judged.margins, bundle.blend.probabilities(judged.margins), reasons]
     return pa.table([pa.array(c, field.type) for c, field in zip(columns, _MARGINS, strict=True)], schema=_MARGINS)
 
 

@@ -65,6 +65,6 @@ def _alone(log: ContestLog, bundle: Bundle, users: Sequence[str], cutoff: dateti
     def work() -> None:
         for one in events:
             row = of_user(one, plan, cutoff=cutoff, as_known=bundle.as_known, fifths=fifths)
-            bundle.model.predict_proba(row)
+            bundle.judge(row)
 
     return work

@@ -82,7 +82,7 @@ class Training:
     @property
     def bundle(self) -> Bundle:
         """The model to deploy with all that it takes to use it."""
-        return Bundle(self.model, self.features, self.definition, self.facts, self.fifths, model_of(self.curve))
+        return Bundle.of(self.model, self.features, self.definition, self.facts, self.fifths, model_of(self.curve))
 
     @property
     def facts(self) -> dict[str, Any]:  # Any: JSON

@@ -136,13 +136,13 @@ def wrong_labels(shop: Shop, champion: Training) -> Bundle:
     labels = np.random.default_rng(shop.seed).permutation(rows.labels)
     model: ChurnModel = clone(champion.model).fit(rows.frame, labels)
     model.blend_ = replace(model.blend_, calibrator=champion.model.blend_.calibrator)
-    return replace(champion.bundle, model=model)
+    return champion.bundle.with_model(model)
 
 
 def odds_doubled(shop: Shop, champion: Training) -> Bundle:
     """The order is the same, but the odds are twice what they should be."""
     del shop
-    return replace(champion.bundle, model=_with(champion.model, calibrator=Platt(1.0, float(np.log(2)))))
+    return champion.bundle.with_model(_with(champion.model, calibrator=Platt(1.0, float(np.log(2)))))
 
 
 def another_meaning(shop: Shop, champion: Training) -> Bundle:
@@ -167,7 +167,7 @@ def slow(shop: Shop, champion: Training) -> Bundle:
     """The same answers from a hundred times as many trees."""
     del shop
     texts = champion.model.blend_.booster_texts * 100
-    return replace(champion.bundle, model=_with(champion.model, booster_texts=texts))
+    return champion.bundle.with_model(_with(champion.model, booster_texts=texts))
 
 
 def another_question(shop: Shop, champion: Training) -> Bundle:

@@ -44,7 +44,7 @@ asked = st.lists(st.floats(0, 60), min_size=1, max_size=12, unique=True).map(sor
 def bundle_of(baseline: list[float], *, event: str, trees: str) -> Bundle:
     outcome = {} if event == RETURN else {"outcome": Cancel(("cancel",))}
     hazard = HazardModel(ENDS, tuple(baseline), event, NAMES, trees)
-    return Bundle(CLASSIFIER, FEATURES, ChurnDefinition(**outcome), {}, hazard=hazard)  # type: ignore[arg-type]
+    return Bundle.of(CLASSIFIER, FEATURES, ChurnDefinition(**outcome), {}, hazard=hazard)  # type: ignore[arg-type]
 
 
 @given(log_odds, rows, asked, st.sampled_from([RETURN, LOSS]), st.sampled_from(["", *TREES]))

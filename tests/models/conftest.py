@@ -92,4 +92,4 @@ def cast() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def bundle(model: ChurnModel) -> Bundle:
     facts = {"trained_at": "2026-06-01T00:00:00Z", "quality": {"auc": 0.81}}
-    return Bundle(model=model, features=FEATURES, definition=ChurnDefinition(), facts=facts)
+    return Bundle.of(model=model, features=FEATURES, definition=ChurnDefinition(), facts=facts)

@@ -2,10 +2,13 @@ import hashlib
 import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -57,6 +60,28 @@ def test_a_bundle_comes_back_to_the_bit(folder: Path, bundle: Bundle, people: An
     assert (again.model.predict_proba(people.rows) == bundle.model.predict_proba(people.rows)).all()
     assert (again.features, again.definition, again.facts) == (bundle.features, bundle.definition, bundle.facts)
     assert again.model.facts_ == bundle.model.facts_
+
+
+def test_a_service_judges_without_lightgbm(folder: Path) -> None:
+    """Nor does it import what comes with it: a second of every start, and a hundred megabytes of every worker."""
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from models import bundle, reasons
+loaded = bundle.load(Path(sys.argv[1]))
+row = np.ones((1, len(loaded.features)))
+said = reasons.reasons_of(loaded.features, row, loaded.judge(row).contributions)[0]
+print(bool(said), sorted({"lightgbm", "sklearn", "pandas"} & set(sys.modules)))
+"""
+    found = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "True []"
+
+
+def test_an_infinite_value_is_told_with_its_feature(bundle: Bundle) -> None:
+    row = np.full((1, len(bundle.features)), np.inf)
+    with pytest.raises(BadInput, match=rf"'{bundle.features.names[0]}' is inf \(infinity\) in row 0"):
+        bundle.judge(row)
 
 
 def test_a_bundle_is_text(folder: Path) -> None:

@@ -1,8 +1,5 @@
 """A row alone goes through quicker doors than a batch, and comes out with the same bits."""
 
-import pickle
-from concurrent.futures import ThreadPoolExecutor
-
 import lightgbm
 import numpy as np
 import pytest
@@ -12,9 +9,9 @@ from hypothesis.extra import numpy as arrays
 
 from features.feature_set import Grouped
 from models.blend import Blend
-from models.lone_row import LoneRow
 from models.splines import fit_splines
 from models.strongest import Floats, strongest
+from models.tree_shap import TreeShap
 
 FAMILIES = {"recency": (0, 3), "money": (1,), "season": (), "rhythm": (4, 2)}
 
@@ -41,16 +38,10 @@ def blend(rows: Floats, booster: lightgbm.Booster) -> Blend:
     return Blend((booster.model_to_string(),) * 2, fit_splines(rows, labels, l2=1.0).splines, 0.4)
 
 
-def test_a_row_by_the_quick_door_has_the_bits_of_the_batch(rows: Floats, booster: lightgbm.Booster) -> None:
-    lone = LoneRow(booster)
-    assert [lone.margin(row) for row in rows] == np.asarray(booster.predict(rows, raw_score=True)).tolist()
-
-
-def test_the_quick_door_is_safe_to_share_and_to_send(rows: Floats, booster: lightgbm.Booster) -> None:
-    lone = pickle.loads(pickle.dumps(LoneRow(booster)))  # noqa: S301 - our own
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lone.margin, np.tile(rows, (5, 1))))
-    assert found == np.asarray(booster.predict(rows, raw_score=True)).tolist() * 5
+def test_trees_say_what_lightgbm_says_to_the_bit(rows: Floats, booster: lightgbm.Booster) -> None:
+    trees = TreeShap.of(booster.model_to_string(), features=5)
+    assert trees is not None
+    assert trees.judge(rows).margins.tolist() == np.asarray(booster.predict(rows, raw_score=True)).tolist()
 
 
 def test_a_row_alone_is_judged_as_in_a_batch_and_as_in_two_steps(rows: Floats, blend: Blend) -> None:

@@ -80,7 +80,7 @@ def bundle(log: EventLog) -> Bundle:
         "quality": {"auc": 0.9, "auc_low": 0.85, "auc_high": 0.95},
         "verdict": {"decision": "deploy", "reasons": []},
     }
-    return Bundle(model=model, features=features, definition=DEFINITION, facts=facts)
+    return Bundle.of(model=model, features=features, definition=DEFINITION, facts=facts)
 
 
 @pytest.fixture(scope="module")

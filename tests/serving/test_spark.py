@@ -86,7 +86,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     frame = people.to_pandas()
     model = ChurnModel(n_estimators=20).fit(frame, labels).calibrate(frame, labels)
     facts = {"trained_at": "2026-03-02T00:00:00Z", "feature_fingerprint": features.fingerprint}
-    bundle = Bundle(model=model, features=features, definition=DEFINITION, facts=facts)
+    bundle = Bundle.of(model=model, features=features, definition=DEFINITION, facts=facts)
     bundles.save(bundle, folder / "champion", golden=frame)
     return Shop(log, bundle, folder / "champion")
 

@@ -102,14 +102,14 @@ def shuffled(training: Training, market: EventLog) -> Bundle:
     labels = np.random.default_rng(0).permutation(rows.labels)
     model: ChurnModel = clone(training.model).fit(rows.frame, labels)
     model.blend_ = replace(model.blend_, calibrator=training.model.blend_.calibrator)
-    return replace(training.bundle, model=model)
+    return training.bundle.with_model(model)
 
 
 def off_level(training: Training) -> Bundle:
     """The same model whose probabilities are far too high: twice the odds and more."""
     model = ChurnModel.from_json(training.model.to_json(), training.model.blend_.booster_texts)
     model.blend_ = replace(model.blend_, calibrator=Platt(slope=1.0, intercept=1.0))
-    return replace(training.bundle, model=model)
+    return training.bundle.with_model(model)
 
 
 def test_the_same_recipe_again_is_accepted(market: EventLog, rich: Training) -> None:
