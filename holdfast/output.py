@@ -51,13 +51,13 @@ def table(rows: Sequence[Sequence[str]], *, header: Sequence[str], right: Sequen
     )
 
 
-def sentences(reasons: Sequence[Mapping[str, object]]) -> str:
-    """The sentences of a score's reasons.
+def sentences(reasons: str) -> str:
+    """The sentences of a score's reasons, which the store keeps as JSON.
 
-    >>> sentences([{"code": "recency", "sentence": "last seen 24 days ago", "contribution": 0.8}])
+    >>> sentences('[{"code": "recency", "sentence": "last seen 24 days ago", "contribution": 0.8}]')
     'last seen 24 days ago'
     """
-    return "; ".join(str(reason["sentence"]) for reason in reasons)
+    return "; ".join(reason["sentence"] for reason in json.loads(reasons))
 
 
 def _plain(thing: object) -> object:

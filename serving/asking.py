@@ -25,6 +25,7 @@ REST_SECONDS = 1.0  # for a store that has failed
 
 _short = ThreadPoolExecutor(THREADS, "store")
 _long = ThreadPoolExecutor(LONG_THREADS, "store-long")
+_one = ThreadPoolExecutor(1, "store-one")
 _log = logging.getLogger("holdfast.service")
 
 P = ParamSpec("P")
@@ -50,6 +51,12 @@ async def asked(store: ScoreStore, function: Callable[P, T], *args: P.args, **kw
 async def asked_at_length(store: ScoreStore, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """The answer to a question that takes milliseconds or more: never on the event loop, whatever the store."""
     return await _in_thread(_long, store.database, lambda: function(*args, **kwargs), seconds=LONG_WAIT_SECONDS)
+
+
+async def asked_in_turn(store: ScoreStore, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for many rows: SQLite lets other threads in at each, and two answers would only hold each other up."""
+    threads = _one if store.database.near else _long
+    return await _in_thread(threads, store.database, lambda: function(*args, **kwargs), seconds=LONG_WAIT_SECONDS)
 
 
 async def _in_thread(threads: ThreadPoolExecutor, database: Database, ask: Callable[[], T], *, seconds: float) -> T:

@@ -10,7 +10,7 @@ from fastapi import Response
 from features.windows import iso
 from serving.schemas.scores import Language
 from serving.store import Absence, AtRiskPage, Lookup, Run, StoredScore
-from serving.store.records import Before, Reason
+from serving.store.records import Reason
 from serving.validity import valid_until
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ def json_response(body: Body, *, headers: dict[str, str] | None = None, status: 
 
 def score_body(score: StoredScore, language: Language | None = None) -> Body:
     """One score; `language` is en, zh, none, or None for the run's own."""
-    before, previously = score.run.before, score.previous_churn_probability
+    before, previously = _before_fields(score.run), score.previous_churn_probability
     return {
         "user_id": score.user_id,
         "churn_probability": score.churn_probability,
         "percentile": score.percentile,
         "risk_tier": score.risk_tier,
-        "reasons": [] if language == "none" else score.reasons_in(language),
+        "reasons": [] if language == "none" else orjson.Fragment(score.reasons_in(language)),
         "previous": None if before is None or previously is None else _previous(before, previously, score),
-        "changes": [] if language == "none" else score.changes_in(language),
+        "changes": [] if language == "none" else orjson.Fragment(score.changes_in(language)),
         "value_at_risk": score.value_at_risk,
         "lifecycle_stage": score.lifecycle_stage,
         "segment": score.segment,
@@ -124,19 +124,21 @@ def run_body(run: Run, *, current: bool) -> Body:
     }
 
 
-def _previous(before: Before, previously: float, score: StoredScore) -> Body:
-    return {
-        "churn_probability": previously,
-        "difference": score.churn_probability - previously,
-        "cutoff": iso(before.cutoff),
-        "model_version": before.model_version,
-        "run_id": before.run_id,
-    }
+def _previous(before: Body, previously: float, score: StoredScore) -> Body:
+    return {"churn_probability": previously, "difference": score.churn_probability - previously, **before}
 
 
 def _reason(reason: Reason, language: str) -> Body:
     sentence = reason.wording.sentence_zh if language == "zh" else reason.wording.sentence
     return {"code": reason.code, "sentence": sentence, "contribution": round(reason.contribution, 6)}
+
+
+@lru_cache(maxsize=64)  # as below
+def _before_fields(run: Run) -> Body | None:
+    before = run.before
+    if before is None:
+        return None
+    return {"cutoff": iso(before.cutoff), "model_version": before.model_version, "run_id": before.run_id}
 
 
 @lru_cache(maxsize=64)  # runs are compared by identity, and the store hands out the same object for a run

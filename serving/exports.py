@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
@@ -116,7 +117,7 @@ def _rows(database: Database, run: Run, language: Language | None) -> Iterator[t
     with _streamed(database, asked) as found:
         for user_id, probability, percentile, tier, why, earlier, moved, worth, stage, segment, contactable in found:
             allowed = None if contactable is None else bool(contactable)
-            texts = (phrases.reasons(why, speaks), earlier, phrases.changes(moved, speaks))
+            texts = (orjson.loads(phrases.reasons(why, speaks)), earlier, orjson.loads(phrases.changes(moved, speaks)))
             yield (user_id, probability, percentile, tier, *texts, worth, stage, segment, allowed)
 
 

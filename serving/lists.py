@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from features.errors import BadInput
 from features.windows import iso
 from serving.store import StoredScore
@@ -60,7 +62,7 @@ def list_row(score: StoredScore) -> tuple[Cell, ...]:
         score.churn_probability,
         score.percentile,
         score.risk_tier,
-        "; ".join(reason["sentence"] for reason in score.reasons_in()),
+        "; ".join(reason["sentence"] for reason in orjson.loads(score.reasons_in())),
         _told(score.lifecycle_stage),
         _told(score.segment),
         _told(score.value_at_risk),

@@ -26,21 +26,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from features.sentences import Phrase, Wording
 from features.windows import Interval, days
+from models.reasons import Reason
 from serving.store import RunFacts, Score, ScoreStore
 
 HERE = Path(__file__).parent
 CUTOFF = datetime(2026, 6, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """A reason as long as real ones are."""
-
-    code: str
-    sentence: str
-    sentence_zh: str
-    contribution: float
 
 
 @dataclass(frozen=True)
@@ -54,10 +46,17 @@ class Figure:
     cpu_us: float  # of the workers, a request; NaN where the system does not tell
 
 
+SEEN = Phrase("last seen ", " days ago, where 3 is usual", "", " 天前最后一次活动")
+ACTIVE = Phrase("active on ", " of the last 28 days", "最近 28 天中有 ", " 天活跃")
+SPENT = Phrase("", " of the quarter's spend fell in the last 28 days", "最近 28 天占本季度消费的 ", "")
 REASONS = (
-    Reason("recency", "last seen 24 days ago, where 3 is usual", "24 天前最后一次活动, 通常 3 天", 0.81),
-    Reason("activity", "active on 2 of the last 28 days", "最近 28 天中有 2 天活跃", 0.4),
-    Reason("spend", "12% of the quarter's spend fell in the last 28 days", "最近 28 天占本季度消费的 12%", -0.1),
+    Reason(
+        "recency",
+        Wording(SEEN, "24", "24"),
+        0.81,
+    ),
+    Reason("activity", Wording(ACTIVE, "2", "2"), 0.4),
+    Reason("spend", Wording(SPENT, "12%", "12%"), -0.1),
 )
 PATHS = {"FastAPI hello-world": "/", "Starlette hello-world": "/", "Holdfast, stored score": None}
 

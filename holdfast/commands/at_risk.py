@@ -1,5 +1,6 @@
 """`holdfast at-risk`: the users most at risk, for people and systems that act on it."""
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,7 @@ def _document(run: "Run", listed: list["StoredScore"]) -> dict[str, object]:
                 "churn_probability": score.churn_probability,
                 "percentile": score.percentile,
                 "risk_tier": score.risk_tier,
-                "reasons": score.reasons_in(),
+                "reasons": json.loads(score.reasons_in()),
             }
             for score in listed
         ],

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import ValidationError
 from starlette.types import Receive, Scope, Send
 
-from serving.asking import asked, asked_at_length
+from serving.asking import asked, asked_in_turn
 from serving.bodies import json_response, lookup_body, score_body
 from serving.conditional import not_modified, validators
 from serving.cursors import number_cursor, number_of
@@ -103,7 +103,7 @@ async def history(request: Request, user_id: UserIdInPath, query: Annotated[Hist
 )
 async def look_up(request: Request, body: LookupIn) -> Response:
     """Up to 10,000 users at once; an id sent twice is answered twice. Needs the scope `scores:read`."""
-    ask = asked if len(body.user_ids) <= MOST_IN_THE_LOOP else asked_at_length
+    ask = asked if len(body.user_ids) <= MOST_IN_THE_LOOP else asked_in_turn
     return await ask(request.state.store, _looked_up, request, body)
 
 

@@ -91,7 +91,7 @@ def _at_risk(connection: Connection, run: sa.Row[Any]) -> Iterator[dict[str, obj
             "churn_probability": row.churn_probability,
             "percentile": row.percentile,
             "risk_tier": row.risk_tier,
-            "reasons": phrases.reasons(row.reasons, run.language),
+            "reasons": orjson.Fragment(phrases.reasons(row.reasons, run.language)),
             "value_at_risk": row.value_at_risk,
             "lifecycle_stage": row.lifecycle_stage,
             "segment": row.segment,

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from features.fifths import DatedFifths
 from features.sentences import Wording
 from features.windows import Interval
-from serving.store.phrases import NO_PHRASES, Phrasebook, ToldChange, ToldReason
+from serving.store.phrases import NO_PHRASES, Phrasebook
 
 Language = Literal["en", "zh"]
 
@@ -129,12 +129,12 @@ class StoredScore(NamedTuple):
     contactable: bool | None
     previous_churn_probability: float | None  # in the run before; None: there was none, or the user was not in it
 
-    def reasons_in(self, language: Language | None = None) -> list[ToldReason]:
-        """The reasons in a language, by default the run's own."""
+    def reasons_in(self, language: Language | None = None) -> str:
+        """The reasons in a language, by default the run's own: a JSON array, ready to be sent."""
         return self.run.phrases.reasons(self.kept_reasons, language or self.run.facts.language)
 
-    def changes_in(self, language: Language | None = None) -> list[ToldChange]:
-        """What moved the score in a language, by default the run's own."""
+    def changes_in(self, language: Language | None = None) -> str:
+        """What moved the score in a language, by default the run's own: a JSON array too."""
         return self.run.phrases.changes(self.kept_changes, language or self.run.facts.language)
 
 

@@ -71,7 +71,7 @@ scores = Table(
     Column("churn_probability", Float(53), nullable=False),
     Column("percentile", Float(53), nullable=False),
     Column("risk_tier", String(10), nullable=False),
-    Column("reasons", Text, nullable=False),  # JSON, see `phrases`
+    Column("reasons", Text, nullable=False),  # lines, see `phrases`
     Column("changes", Text, nullable=False, server_default="[]"),  # what moved the score since the run before
     Column("value_at_risk", Float(53)),
     Column("lifecycle_stage", String(20)),

@@ -16,7 +16,7 @@ from features.errors import BadInput
 from features.windows import to_microseconds
 from serving.store.database import Database, Row
 from serving.store.outbox import announce, make_bodies
-from serving.store.phrases import Phrases, as_kept
+from serving.store.phrases import Phrases, as_kept, escaped
 from serving.store.records import Absence, Change, Group, Reason, RunFacts, Score
 from serving.store.tables import current_run, outside, runs, scores
 
@@ -172,8 +172,8 @@ def _reasons(reasons: Sequence[Reason], phrases: Phrases) -> str:
     for one in reasons:
         words, much = one.wording, _contributed(one)
         number = phrases.number(one.code, words.phrase)
-        english.append((number, words.value, much))
-        chinese.append((number, words.value_zh, much))
+        english.append(f"{number}\t{escaped(words.value)}\t{much}")
+        chinese.append(f"{number}\t{escaped(words.value_zh)}\t{much}")
     return as_kept(english, chinese)
 
 
@@ -182,8 +182,8 @@ def _changes(changes: Sequence[Change], phrases: Phrases) -> str:
     for one in changes:
         now, then, much = one.wording, one.wording_before, _contributed(one)
         number, other = phrases.number(one.code, now.phrase), phrases.number(one.code, then.phrase)
-        english.append((number, now.value, other, then.value, much))
-        chinese.append((number, now.value_zh, other, then.value_zh, much))
+        english.append(f"{number}\t{escaped(now.value)}\t{other}\t{escaped(then.value)}\t{much}")
+        chinese.append(f"{number}\t{escaped(now.value_zh)}\t{other}\t{escaped(then.value_zh)}\t{much}")
     return as_kept(english, chinese)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import orjson
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -42,7 +43,7 @@ def test_scores_survive_every_step_back_and_forward_again(store: ScoreStore, url
     found = again.score("ada")
     assert isinstance(found, StoredScore)
     assert (found.churn_probability, found.previous_churn_probability) == (0.9, None)
-    said = [told["sentence"] for told in found.reasons_in()]
+    said = [told["sentence"] for told in orjson.loads(found.reasons_in())]
     assert said == ["last seen 24 days ago", "spent 3 € in the last 28 days"]
     again.close()
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from features.errors import BadInput, Busy, NotReady
@@ -43,13 +44,16 @@ def test_a_score_comes_back_as_it_was_written(store: ScoreStore, facts: RunFacts
     assert (found.user_id, found.churn_probability, found.percentile, found.risk_tier) == ("ada", 0.9, 90.0, "high")
     assert found.run.facts == facts
     assert (found.run.users, found.run.outside) == (4, 1)
-    assert found.reasons_in()[1] == {
+    assert orjson.loads(found.reasons_in())[1] == {
         "code": "spend.spend_28d",
         "sentence": "spent 3 € in the last 28 days",
         "contribution": 0.2,
     }
-    assert [told["sentence"] for told in found.reasons_in("zh")] == ["24 天前最后一次活动", "最近 28 天消费 3 €"]
-    assert found.changes_in() == []
+    assert [told["sentence"] for told in orjson.loads(found.reasons_in("zh"))] == [
+        "24 天前最后一次活动",
+        "最近 28 天消费 3 €",
+    ]
+    assert found.changes_in() == "[]"
 
 
 def test_the_fifths_of_a_run_are_kept_with_it(empty_store: ScoreStore, facts: RunFacts, cast: list[Score]) -> None:

@@ -79,40 +79,63 @@ def _pages(run_id: int) -> Iterator[list[Row]]:
 
 
 def _kept(codes: dict[str, int], row: Row) -> dict[str, str]:
-    """The texts of a score by the numbers of codes, their whole sentences as values."""
+    """The texts of a score as lines: numbers of codes, and whole sentences as values."""
     reasons, changes = [], []
     for texts in ((row.reasons, row.changes), (row.reasons_zh, row.changes_zh)):
         told, moved = (orjson.loads(text) for text in texts)
-        numbers = [codes.setdefault(one["code"], len(codes)) for one in (*told, *moved)]
-        reasons.append([(n, one["sentence"], one["contribution"]) for n, one in zip(numbers, told, strict=False)])
-        moving = zip(numbers[len(told) :], moved, strict=True)
-        changes.append([(n, one["sentence"], n, one["before"], one["contribution"]) for n, one in moving])
-    return {"reasons": _in_both(*reasons), "changes": _in_both(*changes)}
+        numbers = [str(codes.setdefault(one["code"], len(codes))) for one in (*told, *moved)]
+        values = [[_escaped(one["sentence"]), repr(one["contribution"])] for one in told]
+        reasons.append([[number, *value] for number, value in zip(numbers, values, strict=False)])
+        values = [[_escaped(one["sentence"]), _escaped(one["before"]), repr(one["contribution"])] for one in moved]
+        moving = zip(numbers[len(told) :], values, strict=True)
+        changes.append([[number, now, number, *rest] for number, (now, *rest) in moving])
+    return {"reasons": _lines(*reasons), "changes": _lines(*changes)}
 
 
-def _in_both(english: list[Row], chinese: list[Row]) -> str:
+def _escaped(text: str) -> str:
+    return orjson.dumps(text).decode()[1:-1]
+
+
+def _lines(english: list[list[str]], chinese: list[list[str]]) -> str:
     """The oldest runs were told in one language only."""
-    same = not chinese or english == chinese
-    return orjson.dumps(english if same else {"en": english, "zh": chinese}).decode()
+    if not english:
+        return _EMPTY
+    blocks = [english] if not chinese or english == chinese else [english, chinese]
+    return "\n\n".join("\n".join("\t".join(line) for line in block) for block in blocks)
 
 
 def _told(phrases: list[list[str]], row: Row) -> dict[str, str]:
     """The texts of a score as sentences."""
-    kept = [orjson.loads(text) for text in (row.reasons, row.changes)]
-    texts = dict[str, str]()
-    for language, ending in (("en", ""), ("zh", "_zh")):
-        told, moved = (found if isinstance(found, list) else found[language] for found in kept)
-        say = partial(_said, phrases, 2 * (language == "zh"))
-        reasons = [{"code": phrases[n][0], "sentence": say(n, value), "contribution": much} for n, value, much in told]
-        changes = [
-            {"code": phrases[n][0], "sentence": say(n, value), "contribution": much, "before": say(then, before)}
-            for n, value, then, before, much in moved
-        ]
-        texts["reasons" + ending] = orjson.dumps(reasons).decode()
-        texts["changes" + ending] = orjson.dumps(changes).decode()
+    texts = {}
+    for chinese, ending in enumerate(("", "_zh")):
+        say = partial(_said, phrases, 2 * chinese)
+        texts["reasons" + ending] = orjson.dumps(
+            [
+                {"code": phrases[int(n)][0], "sentence": say(n, value), "contribution": float(much)}
+                for n, value, much in _fields(row.reasons, chinese)
+            ]
+        ).decode()
+        texts["changes" + ending] = orjson.dumps(
+            [
+                {
+                    "code": phrases[int(n)][0],
+                    "sentence": say(n, value),
+                    "contribution": float(much),
+                    "before": say(then, before),
+                }
+                for n, value, then, before, much in _fields(row.changes, chinese)
+            ]
+        ).decode()
     return texts
 
 
-def _said(phrases: list[list[str]], place: int, number: int, value: str) -> str:
-    _, *around = phrases[number]
-    return f"{around[place]}{value}{around[place + 1]}"
+def _fields(kept: str, chinese: int) -> list[list[str]]:
+    if kept == _EMPTY:
+        return []
+    blocks = kept.split("\n\n")
+    return [line.split("\t") for line in blocks[min(chinese, len(blocks) - 1)].split("\n")]
+
+
+def _said(phrases: list[list[str]], place: int, number: str, value: str) -> str:
+    _, *around = phrases[int(number)]
+    return "".join((around[place], orjson.loads(f'"{value}"'), around[place + 1]))
