@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.language import events, feature_set
 from features.sentences import english, unchanged
 
 TEXTS = (
@@ -45,3 +46,15 @@ def test_one_is_one(text: str, value: float | str, expected: str) -> None:
 def test_a_language_without_such_an_s_is_left_as_it_is() -> None:
     assert unchanged("来过 {:.0f} 次 (s)").with_value(1.0) == "来过 1 次 (s)"
     assert unchanged("来过 {:.0f} 次").pattern == "来过 N 次"
+
+
+@given(
+    value=st.one_of(st.floats(-1e6, 1e6), st.sampled_from([1.0, -1.0, math.nan])),
+    text=st.sampled_from(TEXTS[:4] + TEXTS[6:]),
+    text_zh=st.sampled_from(("", "{:.0f} 天前", "共 {:+.1f} 次", "{:.0%}", "从未")),
+)
+def test_a_wording_says_in_both_languages_what_the_feature_says(value: float, text: str, text_zh: str) -> None:
+    seen = events().days_since_last().says(text, zh=text_zh, missing="never seen", missing_zh="从未来过")
+    feature = feature_set(seen=seen)["seen"]
+    said = feature.worded()(value)
+    assert (said.sentence, said.sentence_zh) == (feature.says(value), feature.says(value, "zh"))

@@ -1,5 +1,6 @@
 """The schema: forward and back with data in it, and never past what the code knows, on both databases."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -10,7 +11,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from features.errors import Damaged, UserError
+from features.sentences import Phrase, Wording
 from features.windows import utc
+from models.reasons import Change
 from serving.store import RunFacts, Score, ScoreStore, StoredScore, schema
 from serving.store.database import open_database
 from serving.store.tables import metadata
@@ -45,6 +48,29 @@ def test_scores_survive_every_step_back_and_forward_again(store: ScoreStore, url
     assert (found.churn_probability, found.previous_churn_probability) == (0.9, None)
     said = [told["sentence"] for told in orjson.loads(found.reasons_in())]
     assert said == ["last seen 24 days ago", "spent 3 € in the last 28 days"]
+    again.close()
+
+
+@BOTH
+def test_what_was_told_in_sentences_becomes_phrases_and_is_told_as_before(
+    store: ScoreStore, facts: RunFacts, cast: list[Score], url: str
+) -> None:
+    seen = Phrase("last seen ", " days ago", "", " 天前最后一次活动")
+    change = Change("recency.days_since_last_event", Wording(seen, "24", "24"), Wording(seen, "17", "17"), 0.31)
+    store.write_run(facts, [replace(cast[0], changes=(change,)), *cast[1:]], now=NOW)
+    expected = _told(store)
+    schema.migrate(store.database, to="0008")
+    with store.database.engine.connect() as connection:
+        columns = "reasons_zh, changes, changes_zh"
+        row = connection.exec_driver_sql(f"SELECT {columns} FROM scores WHERE user_id = 'ada' AND run_id = 2").one()  # noqa: S608
+    assert [orjson.loads(text)[0]["sentence"] for text in row] == [
+        "24 天前最后一次活动",
+        "last seen 24 days ago",
+        "24 天前最后一次活动",
+    ]
+    schema.migrate(store.database)
+    again = ScoreStore.open(url)
+    assert _told(again) == expected
     again.close()
 
 
@@ -95,3 +121,10 @@ def test_the_schema_revision_of_nothing_is_none(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path / 'none' / 'store.db'}")
     assert database.schema_revision() is None
     assert not (tmp_path / "none").exists()
+
+
+def _told(store: ScoreStore) -> list[object]:
+    found = store.score("ada")
+    assert isinstance(found, StoredScore)
+    texts = [tell(language) for tell in (found.reasons_in, found.changes_in) for language in ("en", "zh")]
+    return [*map(orjson.loads, texts), found.previous_churn_probability, found.run.before]

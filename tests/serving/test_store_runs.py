@@ -18,6 +18,7 @@ from features.errors import BadInput, Busy, NotReady
 from features.fifths import DatedFifths
 from features.windows import utc
 from serving.store import Absence, Place, RunFacts, Score, ScoreStore, StoredScore, Wanted, writer
+from serving.store.records import Before
 from tests.postgres import BOTH
 
 NOW = utc("2026-06-02")
@@ -289,6 +290,20 @@ def test_what_was_told_before_stands_beside_a_score_and_in_the_history(
     assert [one.churn_probability for one in store.history("ada", before=2, limit=1)] == [0.9]
     assert [run.run_id for run in store.runs()] == [2, 1]
     assert [run.run_id for run in store.runs(before=2)] == [1]
+
+
+def test_what_was_told_before_is_told_when_the_run_before_is_gone(
+    store: ScoreStore, facts: RunFacts, make_score: MakeScore, url: str
+) -> None:
+    later = replace(facts, cutoff=utc("2026-06-08"), model_version="4")
+    store.write_run(later, [make_score("ada", 0.4), make_score("frida", 0.5)], now=NOW, keep_runs=1)
+    assert store.run(1) is None
+    again = ScoreStore.open(url)
+    for asked in (store, again):
+        ada = asked.score("ada")
+        assert isinstance(ada, StoredScore)
+        assert (ada.previous_churn_probability, ada.run.before) == (0.9, Before(1, facts.cutoff, "3"))
+    again.close()
 
 
 def test_a_tenant_sees_its_own_runs_only(store: ScoreStore, facts: RunFacts, make_score: MakeScore) -> None:
