@@ -1,4 +1,4 @@
-"""From log-odds to honest probabilities: five ways, each a few numbers in JSON, and the choice between them."""
+"""From log-odds to honest probabilities: several ways, each a few numbers in JSON, and the choice between them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -9,12 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
 from features.errors import BadInput
+from models.stretch import fit_stretch
 from models.venn_abers import VennAbers, fit_venn_abers
 
 Floats = NDArray[np.float64]
 SURE = 1e-9  # nobody is certain: probabilities stay this far from 0 and 1, so that a log loss is finite
 FEWEST = 30  # of either outcome; with fewer a fitted curve is mostly noise
 SIMPLEST_FIRST = ("identity", "shift", "platt", "beta", "isotonic", "venn_abers")
+KINDS = (*SIMPLEST_FIRST, "stretch")  # the last is no rival of the others: it leaves the level as it is
 
 
 class Calibrator(Protocol):
@@ -123,14 +125,16 @@ def moved(calibrator: Calibrator, *, by: float) -> Calibrator:
     return Platt(slope=1.0, intercept=by)
 
 
-def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str) -> Calibrator:
+def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str, order: ArrayLike | None = None) -> Calibrator:
     """The calibrator of that kind which fits labels 0 and 1 best by log loss.
 
-    `shift` is a `Platt` whose slope stays 1. Slopes are never negative: the order of users stays.
+    `shift` is a `Platt` whose slope stays 1, `stretch` one that leaves the mean margin where it is: its slope is learnt
+    with a level for each window, and `order` says of which window each row is. Slopes are never negative: the order of
+    users stays.
     """
     scores, outcome = _checked(margins, labels)
-    if kind not in SIMPLEST_FIRST:
-        raise BadInput(f"a calibration of kind {kind!r}; expected one of {', '.join(SIMPLEST_FIRST)}.")
+    if kind not in KINDS:
+        raise BadInput(f"a calibration of kind {kind!r}; expected one of {', '.join(KINDS)}.")
     if kind == "identity":
         return Identity()
     if kind == "isotonic":
@@ -140,10 +144,7 @@ def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str) -> Calib
     if kind == "beta":
         low, high = -np.logaddexp(0.0, -scores), np.logaddexp(0.0, scores)
         return Beta(*_logistic(np.column_stack([low, high]), outcome, start=[1.0, 1.0, 0.0]))
-    if kind == "shift":
-        (intercept,) = _logistic(np.zeros((len(scores), 0)), outcome, start=[0.0], offset=scores)
-        return Platt(slope=1.0, intercept=intercept)
-    return Platt(*_logistic(scores[:, None], outcome, start=[1.0, 0.0]))
+    return _line(scores, outcome, kind=kind, order=order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,16 @@ def _checked(margins: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
     if not np.isin(outcome, (0.0, 1.0)).all():
         raise BadInput("labels to calibrate on are 0 or 1; leave out users whose horizon is still open.")
     return scores, outcome
+
+
+def _line(scores: Floats, outcome: Floats, *, kind: str, order: ArrayLike | None) -> Platt:
+    if kind == "stretch":
+        found = fit_stretch(scores, outcome, windows=order)
+        return Platt(slope=found.slope, intercept=found.pivot * (1.0 - found.slope))
+    if kind == "shift":
+        (intercept,) = _logistic(np.zeros((len(scores), 0)), outcome, start=[0.0], offset=scores)
+        return Platt(slope=1.0, intercept=intercept)
+    return Platt(*_logistic(scores[:, None], outcome, start=[1.0, 0.0]))
 
 
 def _logistic(basis: Floats, outcome: Floats, *, start: list[float], offset: Floats | float = 0.0) -> list[float]:

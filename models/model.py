@@ -135,11 +135,11 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         """The model with its calibrator fitted on margins and what happened.
 
         Without a `kind` the calibrator is chosen by held-out log loss; `order` (the cutoff of each row)
-        makes that choice on later rows than those it was fitted on.
+        makes that choice on later rows than those it was fitted on, and tells a `stretch` the windows.
         """
         labels = self._codes(y)
         if kind is not None:
-            calibrator, self.calibration_log_losses_ = fit_calibrator(margins, labels, kind=kind), {}
+            calibrator, self.calibration_log_losses_ = fit_calibrator(margins, labels, kind=kind, order=order), {}
         else:
             choice = choose_calibrator(margins, labels, order=order)
             calibrator, self.calibration_log_losses_ = choice.calibrator, choice.log_losses

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from features.errors import BadInput
-from features.user_events import FloatArray
+from features.user_events import FloatArray, IntArray
 from models.blend import Blend
 from models.calibration import Identity, choose_calibrator
 from models.model import ChurnModel
+from models.stretch import fit_stretch
 from training.directions import Directions
 from training.metrics import log_losses
 from training.profit import PAPER, Costs
@@ -153,7 +154,10 @@ def choose_recipe(
 
 
 def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettings) -> str:
-    """The kind of calibrator that, fitted on one rehearsal, served the next one best; often none at all.
+    """The kind of calibrator that, fitted on one rehearsal, served the next one best.
+
+    Often none at all did. Then the level is left to the model, and its margins are stretched about their mean where the
+    windows together are sure that they lie too close together or too far apart.
 
     A level that moves from window to window cannot be learnt from one window, so calibrators that look good within
     it are tried on the next. With a single rehearsal there is no next one, and the margin is believed: on each of
@@ -163,20 +167,24 @@ def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettin
         return settings.calibration
     if len(rehearsals) == 1:
         return Identity.kind
-    margins, labels = _pooled(rehearsals)
-    window = np.repeat(np.arange(len(rehearsals)), [len(rehearsal.labels) for rehearsal in rehearsals])
-    return choose_calibrator(margins, labels, order=window).kind
+    margins, labels, window = _pooled(rehearsals)
+    kind = choose_calibrator(margins, labels, order=window).kind
+    if kind == Identity.kind and fit_stretch(margins, labels, windows=window).sure:
+        return "stretch"
+    return kind
 
 
 def calibrate(model: ChurnModel, rehearsals: Sequence[Rehearsed], *, kind: str) -> ChurnModel:
     """The model with a calibrator fitted on all rehearsals: two windows swing less than one."""
-    margins, labels = _pooled(rehearsals)
-    return model.calibrate_margins(margins, labels, kind=kind)
+    margins, labels, window = _pooled(rehearsals)
+    return model.calibrate_margins(margins, labels, kind=kind, order=window)
 
 
-def _pooled(rehearsals: Sequence[Rehearsed]) -> tuple[FloatArray, FloatArray]:
+def _pooled(rehearsals: Sequence[Rehearsed]) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Margins and labels of all rehearsals, and which of them each row is of."""
     margins = np.concatenate([rehearsal.margins for rehearsal in rehearsals])
-    return margins, np.concatenate([rehearsal.labels for rehearsal in rehearsals])
+    window = np.repeat(np.arange(len(rehearsals)), [len(rehearsal.labels) for rehearsal in rehearsals])
+    return margins, np.concatenate([rehearsal.labels for rehearsal in rehearsals]), window
 
 
 def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dates: tuple[str, ...] = ()) -> ChurnModel:

@@ -69,6 +69,8 @@ def says_calibration(kind: str) -> str:
     """How probabilities came about from margins."""
     if kind == "identity":
         return "probabilities are the blend's own: no correction learnt on one window served the next one better"
+    if kind == "stretch":
+        return "probabilities are the blend's own, but as far apart as the two newest windows before the test asked for"
     return f"probabilities are corrected by a {kind} calibration, learnt on the two newest windows before the test"
 
 

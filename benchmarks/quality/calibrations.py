@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.quality.protocols import PROTOCOLS
 from benchmarks.quality.run import read, step_of
-from models.calibration import SIMPLEST_FIRST, Calibrator, Platt, choose_calibrator, fit_calibrator, log_losses
+from models.calibration import KINDS, Calibrator, Platt, choose_calibrator, fit_calibrator, log_losses
 from models.definition import ChurnDefinition
 from training.evidence import dates_of
 from training.fit import Recipe, Rehearsed, TrainSettings, choose_calibration, fit_model
@@ -88,22 +88,28 @@ def _origin(
 
 def _always(kind: str, part: float = 1.0) -> Rule:
     def rule(windows: Sequence[Rehearsed]) -> tuple[str, Calibrator]:
-        fitted = fit_calibrator(*_pooled(windows), kind=kind)
+        fitted = _fitted(windows, kind=kind)
         return kind, replace(fitted, intercept=part * fitted.intercept) if isinstance(fitted, Platt) else fitted
 
     return rule
 
 
 def _by_folds(windows: Sequence[Rehearsed]) -> tuple[str, Calibrator]:
-    margins, labels = _pooled(windows)
-    order = np.repeat(np.arange(len(windows)), [len(window.labels) for window in windows])
-    choice = choose_calibrator(margins, labels, order=order)
+    choice = choose_calibrator(*_pooled(windows), order=_order(windows))
     return choice.kind, choice.calibrator
 
 
 def _as_trained(windows: Sequence[Rehearsed]) -> tuple[str, Calibrator]:
     kind = choose_calibration(windows, settings=SETTINGS)
-    return kind, fit_calibrator(*_pooled(windows), kind=kind)
+    return kind, _fitted(windows, kind=kind)
+
+
+def _fitted(windows: Sequence[Rehearsed], *, kind: str) -> Calibrator:
+    return fit_calibrator(*_pooled(windows), kind=kind, order=_order(windows))
+
+
+def _order(windows: Sequence[Rehearsed]) -> np.ndarray:
+    return np.repeat(np.arange(len(windows)), [len(window.labels) for window in windows])
 
 
 def _pooled(windows: Sequence[Rehearsed]) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +117,7 @@ def _pooled(windows: Sequence[Rehearsed]) -> tuple[np.ndarray, np.ndarray]:
 
 
 RULES: dict[str, Rule] = {
-    **{f"always {kind}": _always(kind) for kind in SIMPLEST_FIRST},
+    **{f"always {kind}": _always(kind) for kind in KINDS},
     "always half a shift": _always("shift", 0.5),
     "chosen, one window by folds": _by_folds,
     "chosen, as a training does": _as_trained,

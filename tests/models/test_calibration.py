@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from features.errors import BadInput
 from models.calibration import (
-    SIMPLEST_FIRST,
+    KINDS,
     Beta,
     Identity,
     Isotonic,
@@ -33,7 +33,7 @@ def histories(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(max_examples=60)
-@given(history=histories(), kind=st.sampled_from(SIMPLEST_FIRST), scores=st.lists(MARGINS, min_size=2, max_size=50))
+@given(history=histories(), kind=st.sampled_from(KINDS), scores=st.lists(MARGINS, min_size=2, max_size=50))
 def test_every_calibration_keeps_the_order_and_is_never_certain(
     history: tuple[np.ndarray, np.ndarray], kind: str, scores: list[float]
 ) -> None:
@@ -44,7 +44,7 @@ def test_every_calibration_keeps_the_order_and_is_never_certain(
 
 
 @settings(max_examples=60)
-@given(history=histories(), kind=st.sampled_from(SIMPLEST_FIRST), scores=st.lists(MARGINS, min_size=1))
+@given(history=histories(), kind=st.sampled_from(KINDS), scores=st.lists(MARGINS, min_size=1))
 def test_every_calibration_survives_json_to_the_bit(
     history: tuple[np.ndarray, np.ndarray], kind: str, scores: list[float]
 ) -> None:

@@ -49,11 +49,11 @@ def test_without_validation_rows_the_recipe_is_the_default() -> None:
     assert "fixed" in Recipe(80, 0.5).says()
 
 
-def _rehearsed(*, level: float, seed: int = 0, count: int = 4000) -> Rehearsed:
-    """Margins that are right but for a level that moved by so much."""
+def _rehearsed(*, level: float, seed: int = 0, count: int = 4000, slope: float = 1.0) -> Rehearsed:
+    """Margins that are right but for a level that moved by so much, and lie too close together for another slope."""
     draws = np.random.default_rng(seed)
     margins = draws.normal(size=count)
-    labels = (draws.uniform(size=count) < 1 / (1 + np.exp(-(margins + level)))).astype(float)
+    labels = (draws.uniform(size=count) < 1 / (1 + np.exp(-(slope * margins + level)))).astype(float)
     return Rehearsed(margins, labels)
 
 
@@ -65,6 +65,17 @@ def test_a_level_that_is_off_in_every_window_is_corrected() -> None:
 def test_a_level_that_swings_from_window_to_window_is_left_alone() -> None:
     earlier, later = _rehearsed(level=1.0, seed=1), _rehearsed(level=-0.3, seed=2)
     assert choose_calibration([earlier, later], settings=QUICK) == "identity"
+
+
+def test_margins_too_close_together_are_stretched_and_a_level_that_swings_is_left_alone() -> None:
+    right = [_rehearsed(level=0.0, slope=1.3, seed=seed) for seed in (1, 2)]
+    rehearsals = [replace(one, margins=one.margins + off) for one, off in zip(right, (1.0, -1.0), strict=True)]
+    assert choose_calibration(rehearsals, settings=QUICK) == "stretch"
+    model = calibrate(fit_model(_rows(1), Recipe(40, 1.0), settings=QUICK), rehearsals, kind="stretch")
+    curve = model.blend_.calibrator
+    assert curve.slope == pytest.approx(1.3, abs=0.1)
+    mean = np.concatenate([rehearsed.margins for rehearsed in rehearsals]).mean(keepdims=True)
+    assert curve.probabilities(mean) == pytest.approx(1 / (1 + np.exp(-mean)))
 
 
 def test_with_one_window_only_the_margin_is_believed() -> None:
