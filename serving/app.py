@@ -19,7 +19,7 @@ from serving.door import Door
 from serving.jobs import Jobs
 from serving.notes import Notes
 from serving.problems import add_problem_handlers
-from serving.routes import at_risk, fresh, health, model, runs, scores
+from serving.routes import at_risk, fresh, health, model, reference, runs, scores
 from serving.routes import jobs as bulk
 from serving.routes.documents import add_problems
 from serving.rules import RouteMatrix, codes_of
@@ -51,8 +51,6 @@ TAGS = [
     {"name": "model", "description": "What stands behind the scores."},
     {"name": "health", "description": "For operators and balancers: needs no key and says nothing about users."},
 ]
-# The page at /docs: schemas closed, units and ranges beside the numbers.
-_PAGE = {"defaultModelsExpandDepth": 0, "showExtensions": True, "showCommonExtensions": True}
 
 
 def create_app(
@@ -86,7 +84,8 @@ def create_app(
         lifespan=_lifespan,
         redirect_slashes=False,
         openapi_tags=TAGS,
-        swagger_ui_parameters=_PAGE,
+        docs_url=None,  # see `serving.routes.reference`
+        redoc_url=None,
         telemetry={"tracing": False, "metrics": False, "logs": False},  # it would write paths, which hold users' ids
     )
     app.state.store = store
@@ -107,6 +106,7 @@ def create_app(
         runs.router,
         model.router,
         health.router,
+        reference.router,
     )
     # Put first and flat: an included router would be searched anew for every request, after the documentation.
     app.router.routes[:0] = [route for router in routers for route in router.routes]

@@ -63,11 +63,9 @@ RULES: dict[tuple[str, str], Rule] = {
     ("GET", "/openapi.json"): OPEN,
     ("HEAD", "/openapi.json"): OPEN,
     ("GET", "/docs"): OPEN,
-    ("HEAD", "/docs"): OPEN,
-    ("GET", "/docs/oauth2-redirect"): OPEN,
-    ("HEAD", "/docs/oauth2-redirect"): OPEN,
-    ("GET", "/redoc"): OPEN,
-    ("HEAD", "/redoc"): OPEN,
+    ("GET", "/docs/swagger-ui-bundle.js"): OPEN,
+    ("GET", "/docs/swagger-ui.css"): OPEN,
+    ("GET", "/docs/favicon.png"): OPEN,
 }
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,3 +137,15 @@ def _shapes() -> list[type[BaseModel]]:
     ]
     things = [thing for module in modules for thing in vars(module).values()]
     return sorted({thing for thing in things if isinstance(thing, type) and issubclass(thing, In | Out)}, key=str)
+
+
+def test_the_page_at_docs_needs_no_other_network(client: Any) -> None:
+    page = client.using(None).get("/docs").text
+    asked = re.findall(r"""(?:src|href)="([^"]+)"|url: '([^']+)'""", page)
+    addresses = [first or second for first, second in asked]
+    assert {"/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/openapi.json"} <= set(addresses)
+    assert "//" not in "".join(addresses)
+    for address in addresses:
+        answer = client.using(None).get(address, headers={"accept-encoding": "gzip"})
+        assert answer.status_code == 200
+        assert len(answer.content) > 1_000
