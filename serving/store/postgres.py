@@ -131,7 +131,7 @@ class Postgres:
         meanings = {
             ("no space left", "disk full", "could not extend"): UserError(
                 f"there is no room on the disk of {self.name}; what was stored before is as it was. Free some space, "
-                "then run it again: a million scores take two to three gigabytes, twice that while written."
+                "then run it again: a million scores take up to half a gigabyte, twice that while written."
             ),
             ("lock timeout", "lock_timeout", "deadlock"): Busy(
                 f"another process has been writing to {self.name} for ten seconds; try again."

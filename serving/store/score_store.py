@@ -28,7 +28,7 @@ from serving.store.records import (
 from serving.store.replays import Attempt, Kept
 from serving.store.trouble import told_apart
 
-DEFAULT_KEEP_RUNS = 7  # a million users take some two gigabytes a run
+DEFAULT_KEEP_RUNS = 7  # a million users take a quarter of a gigabyte a run
 
 
 class ScoreStore:

@@ -128,7 +128,7 @@ class Sqlite:
         meanings = {
             ("full", "disk i/o", "no space left"): UserError(
                 f"there is no room on the disk of {self.name} (or it fails); what was stored before is as it was. Free "
-                "some space, then run it again: a million scores take two to three gigabytes, twice that while written."
+                "some space, then run it again: a million scores take up to half a gigabyte, twice that while written."
             ),
             ("locked", "busy"): Busy(f"another process has been writing to {self.name} for ten seconds; try again."),
             (
