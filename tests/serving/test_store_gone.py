@@ -79,7 +79,7 @@ def test_a_full_disk_of_a_server_says_what_to_do_and_leaves_the_old_run(
     with closing(ScoreStore.open(url)) as store:
         store.write_run(facts, cast, now=utc("2026-06-01"))
         with small_files(mortal, megabytes=18):
-            crowd = (make_score(f"user-{number}") for number in range(60_000))
+            crowd = (make_score(f"user-{number:0400}") for number in range(60_000))
             with closing(ScoreStore.open(url)) as writer, pytest.raises(UserError, match="no room on the disk"):
                 writer.write_run(facts, crowd, now=utc("2026-06-02"))
         found = store.score("ada")
