@@ -1,5 +1,7 @@
 """Fifths of a population: where they end, and as of when, so that who is computed alone stands where he would in it."""
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -39,6 +41,8 @@ class Fifths:
         >>> Fifths.among(spend).of(np.array([[5.0], [10.0], [10.5], [50.0], [99.0], [np.nan]])).ravel()
         array([ 1.,  1.,  2.,  5.,  5., nan])
         """
+        if len(values) == 1:  # a row alone has no time for arrays
+            return np.array([list(map(_fifth, values[0].tolist(), self.edges.tolist()))])
         found: Floats = 1.0 + (values[:, :, None] > self.edges).sum(axis=2)
         found[np.isnan(values)] = np.nan
         return found
@@ -47,6 +51,10 @@ class Fifths:
         """Put the fifths into the relative columns of the chosen rows, in the place of the values."""
         places = np.ix_(rows, columns)
         matrix[places] = self.of(matrix[places])
+
+
+def _fifth(value: float, edges: list[float]) -> float:
+    return math.nan if math.isnan(value) else 1.0 + bisect_left(edges, value)
 
 
 @dataclass(frozen=True)

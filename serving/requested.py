@@ -189,6 +189,8 @@ def _texts(told: list[Event | Profile], wanted: Wanted) -> list[dict[str, str]]:
 
 def _instants(moments: list[datetime], where: str) -> IntArray:
     """Microseconds since 1970; raises `RefusedError` for the first instant that the event log would not take."""
+    if not moments:
+        return np.zeros(0, dtype=np.int64)
     from serving.packed_instants import microseconds  # noqa: PLC0415 Numba: as above
 
     earliest, latest = map(to_microseconds, _borders())
@@ -196,7 +198,7 @@ def _instants(moments: list[datetime], where: str) -> IntArray:
         found = microseconds(moments)
     except OverflowError:  # one has no year from 1 to 9999 in UTC
         found = np.array([latest])
-    if len(found) and (found.min() < earliest or found.max() >= latest):
+    if found.min() < earliest or found.max() >= latest:
         for place, moment in enumerate(moments):
             _check_instant(moment, where.format(place))
     return found
