@@ -87,7 +87,8 @@ def one_user(
     [2.0, 1.0]
     """
     moments = np.array(times, dtype=np.int64)
-    order = np.argsort(moments, kind="stable")
+    in_order = bool((moments[1:] >= moments[:-1]).all())
+    order = slice(None) if in_order else np.argsort(moments, kind="stable")
     codes = _Codes()
     kind_codes = np.fromiter(map(codes.__getitem__, kinds), np.int32, len(kinds))
     known = moments if received is None else np.array(received, dtype=np.int64)
@@ -99,13 +100,13 @@ def one_user(
         kind_names=tuple(codes),
         values=np.array(values, dtype=np.float64)[order],
         received=known[order] if wanted.received else None,
-        properties={name: _coded(name, properties, order=order) for name in wanted.properties},
+        properties={name: _coded(name, properties, order=order, events=len(moments)) for name in wanted.properties},
     )
 
 
-def _coded(name: str, properties: Sequence[Mapping[str, str]], *, order: IntArray) -> Property:
+def _coded(name: str, properties: Sequence[Mapping[str, str]], *, order: IntArray | slice, events: int) -> Property:
     if not properties:
-        return Property(np.full(len(order), -1, dtype=np.int32), ())
+        return Property(np.full(events, -1, dtype=np.int32), ())
     codes = _Codes()
     told = (each.get(name) for each in properties)
     found = np.array([-1 if text is None else codes[text] for text in told], dtype=np.int32)

@@ -1,6 +1,7 @@
 """What kind of user somebody is, beside the risk: the stage of their life with the product, and their RFM segment."""
 
 import math
+from collections.abc import Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -32,17 +33,22 @@ class Segment(StrEnum):
     DORMANT = "dormant"
 
 
-def stages(*, tenure: Floats, silence: Floats, usual: Floats, newest_gap: Floats, horizon: float) -> list[Stage]:
+def stages(
+    *,
+    tenure: Sequence[float],
+    silence: Sequence[float],
+    usual: Sequence[float],
+    newest_gap: Sequence[float],
+    horizon: float,
+) -> list[Stage]:
     """A stage a user, from days: since the first event, since the last, nine in ten of the own gaps, the last gap.
 
     Gaps are missing for who was active on one day only; such a user cools off after half the horizon.
 
-    >>> one = np.array
-    >>> stages(tenure=one([400.]), silence=one([9.]), usual=one([7.]), newest_gap=one([6.]), horizon=30.)
+    >>> stages(tenure=[400.], silence=[9.], usual=[7.], newest_gap=[6.], horizon=30.)
     [<Stage.COOLING: 'cooling'>]
     """
-    rows = zip(tenure.tolist(), silence.tolist(), usual.tolist(), newest_gap.tolist(), strict=True)
-    return [_stage(*row, horizon) for row in rows]
+    return [_stage(*row, horizon) for row in zip(tenure, silence, usual, newest_gap, strict=True)]
 
 
 def segments(recency: Floats, frequency: Floats, money: Floats | None = None) -> list[Segment]:

@@ -3,6 +3,7 @@
 The facts behind it are features like the model's, computed in the same pass over the log and as point-in-time.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,21 +68,21 @@ class Facts:
 
     def absences(self, rows: Floats) -> list[Absence | None]:
         """Why each user is not to be scored; None for who is."""
-        out, short = self._flag(rows, "opted_out"), self._column(rows, "tenure") < self.rules.least_history / days(1)
+        least = self.rules.least_history / days(1)
         return [
-            Absence.OPTED_OUT if left == 1 else Absence.TOO_LITTLE_HISTORY if brief else None
-            for left, brief in zip(out.tolist(), short.tolist(), strict=True)
+            Absence.OPTED_OUT if out == 1 else Absence.TOO_LITTLE_HISTORY if tenure < least else None
+            for out, tenure in zip(self._flag(rows, "opted_out"), self._numbers(rows, "tenure"), strict=True)
         ]
 
     def standings(self, rows: Floats, *, compared: bool = True) -> Iterator[Standing]:
         """A standing a row; `compared` says that the rows are a population, among which users have a segment."""
         horizon = self.definition.horizon / days(1)
         names = ("tenure", "silence", "usual", "newest_gap")
-        lived = stages(**{name: self._column(rows, name) for name in names}, horizon=horizon)
+        lived = stages(**{name: self._numbers(rows, name) for name in names}, horizon=horizon)
         found = self._segments(rows) if compared else [None] * len(rows)
         told = self._flag(rows, "no_contact")
-        for stage, segment, worth, no in zip(lived, found, self._worth(rows), told.tolist(), strict=True):
-            yield Standing(stage, segment, worth, None if np.isnan(no) else no == 0)
+        for stage, segment, worth, no in zip(lived, found, self._worth(rows), told, strict=True):
+            yield Standing(stage, segment, worth, None if no is None else no == 0)
 
     def _segments(self, rows: Floats) -> list[Segment]:
         valued = self._has_values(rows)
@@ -95,19 +96,27 @@ class Facts:
         if not self._has_values(rows):
             return [None] * len(rows)
         carried = self.rules.worth.carried_days or self.definition.horizon / days(1)
-        spent = self._column(rows, "spent") * (carried / (self.definition.look_back / days(1)))
-        return [max(amount, 0.0) for amount in spent.tolist()]
+        share = carried / (self.definition.look_back / days(1))
+        return [max(spent * share, 0.0) for spent in self._numbers(rows, "spent")]
 
     def _has_values(self, rows: Floats) -> bool:
-        return bool((self._column(rows, "valued") > 0).any())
+        return any(valued > 0 for valued in self._numbers(rows, "valued"))
 
-    def _flag(self, rows: Floats, name: str) -> Floats:
-        """1 where a profile says yes, 0 where it says anything else, missing where it says nothing."""
-        if name not in self.features.names:
-            return np.full(len(rows), np.nan)
-        codes = self._column(rows, name)
-        return np.where(np.isnan(codes), np.nan, (codes < len(YES)).astype(float))
+    def _flag(self, rows: Floats, name: str) -> list[int | None]:
+        """1 where a profile says yes, 0 where it says anything else, None where it says nothing."""
+        if name not in self._places:
+            return [None] * len(rows)
+        return [None if math.isnan(code) else int(code < len(YES)) for code in self._numbers(rows, name)]
+
+    def _numbers(self, rows: Floats, name: str) -> list[float]:
+        """A column; not as an array, because a row alone has no time for a dozen of them."""
+        numbers: list[float] = self._column(rows, name).tolist()
+        return numbers
 
     def _column(self, rows: Floats, name: str) -> Floats:
-        column: Floats = rows[:, self.features.names.index(name)]
+        column: Floats = rows[:, self._places[name]]
         return column
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.features.names)}

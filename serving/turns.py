@@ -5,8 +5,6 @@ when Retry-After says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from serving.problems import MESSAGES
 from serving.refusals import RefusedError
@@ -15,19 +13,23 @@ MOST_WAITING = 100  # of a millisecond or two each: a tenth of a second or two
 
 
 class Turns:
-    """The computations that wait or are under way."""
+    """The computations that wait or are under way: `async with turns` holds a turn.
+
+    Entering raises `RefusedError` (`overloaded`) when too many are before it.
+    """
 
     def __init__(self) -> None:
         self._waiting = 0
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Held by one computation; raises `RefusedError` (`overloaded`) when too many are before it."""
+    async def __aenter__(self) -> None:
         if self._waiting >= MOST_WAITING:
             raise RefusedError("overloaded", MESSAGES["overloaded"])
         self._waiting += 1
         try:
             await asyncio.sleep(0)  # all who have just arrived are counted, or refused, before the first computes
-            yield
-        finally:
+        except BaseException:
             self._waiting -= 1
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._waiting -= 1

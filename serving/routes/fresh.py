@@ -68,7 +68,7 @@ async def compute(request: Request) -> Response:
     body = await request.body()
     served = await _served(request)
     turns: Turns = request.app.state.turns
-    async with turns.turn():
+    async with turns:
         if len(body) <= MOST_BYTES_IN_THE_LOOP:
             return _computed(request, served, body)
         return await asyncio.to_thread(_computed, request, served, body)

@@ -110,7 +110,7 @@ def test_stages_change_at_their_edges(
     silence: float, usual: float, newest_gap: float, tenure: float, expected: Stage
 ) -> None:
     columns = {"silence": silence, "usual": usual, "newest_gap": newest_gap, "tenure": tenure}
-    assert stages(**{name: np.array([value]) for name, value in columns.items()}, horizon=30.0) == [expected]
+    assert stages(**{name: [value] for name, value in columns.items()}, horizon=30.0) == [expected]
 
 
 def test_every_place_among_the_others_has_a_segment_and_money_can_only_lift_it() -> None:

@@ -11,7 +11,7 @@ from serving.turns import MOST_WAITING, Turns
 async def outcomes(turns: Turns, arriving: int) -> list[str]:
     async def compute() -> str:
         try:
-            async with turns.turn():
+            async with turns:
                 return "computed"
         except RefusedError as refused:
             return refused.code
@@ -28,7 +28,7 @@ def test_whose_computation_fails_gives_his_turn_back() -> None:
     turns = Turns()
 
     async def failing() -> None:
-        async with turns.turn():
+        async with turns:
             raise ValueError
 
     async def all_of_them() -> list[str]:
