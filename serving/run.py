@@ -137,9 +137,12 @@ def _begin_as_worker() -> None:
 
 
 def _end_with_the_parent() -> None:
-    """Be told to stop when the parent is killed: an orphan would go on answering, beside the next service."""
+    """Be killed when the parent is: an orphan would go on answering, beside the next service.
+
+    Told to stop instead, one was seen to wait for ever in the server's own code, and nobody was there to kill it.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_TELL_WHEN_THE_PARENT_DIES, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_TELL_WHEN_THE_PARENT_DIES, signal.SIGKILL)
 
 
 def _end_when_told() -> None:
