@@ -45,6 +45,10 @@ class Wording(NamedTuple):
         """In Simplified Chinese, or in English where nobody wrote it."""
         return f"{self.phrase.opening_zh}{self.value_zh}{self.phrase.ending_zh}"
 
+    def said(self, language: str) -> str:
+        """In Chinese (zh), or for any other language in English."""
+        return self.sentence_zh if language == "zh" else self.sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:

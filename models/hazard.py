@@ -6,7 +6,8 @@ product of one minus the hazards up to k, so it falls with time whatever the haz
 Tutz and Schmid 2016). The log-odds of a hazard are those of everybody in that interval plus what trees add for the
 user's features and the interval. Within an interval the continuous hazard is taken as constant.
 
-Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly.
+Needs NumPy, SciPy's special functions and LightGBM only, so that a bundle is tried out in a child that starts quickly;
+LightGBM is loaded when the first curve is drawn.
 """
 
 from collections.abc import Sequence

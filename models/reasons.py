@@ -39,10 +39,6 @@ class Reason(NamedTuple):
         """In Simplified Chinese; in English where nobody wrote it."""
         return self.wording.sentence_zh
 
-    def said(self, language: Language) -> str:
-        """The sentence in a language."""
-        return self.sentence_zh if language == "zh" else self.sentence
-
 
 class Change(NamedTuple):
     """What one family of features did to a score between two cutoffs."""

@@ -15,7 +15,7 @@ from serving.validity import valid_until
 
 if TYPE_CHECKING:
     from serving.champions import Served
-    from serving.fresh import FreshCurve, FreshScore  # LightGBM: who only looks scores up does not wait for it
+    from serving.fresh import FreshCurve, FreshScore  # Numba: who only looks scores up does not wait for it
 
 Body = dict[str, Any]  # Any: JSON
 _PRIVATE = (b"cache-control", b"private, no-cache")  # a score is about a person: no shared cache keeps it
@@ -129,8 +129,11 @@ def _previous(before: Body, previously: float, score: StoredScore) -> Body:
 
 
 def _reason(reason: Reason, language: str) -> Body:
-    sentence = reason.wording.sentence_zh if language == "zh" else reason.wording.sentence
-    return {"code": reason.code, "sentence": sentence, "contribution": round(reason.contribution, 6)}
+    return {
+        "code": reason.code,
+        "sentence": reason.wording.said(language),
+        "contribution": round(reason.contribution, 6),
+    }
 
 
 @lru_cache(maxsize=64)  # as below

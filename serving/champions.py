@@ -141,7 +141,7 @@ class Champions:
         if seen == followed.seen and followed.served is not None and followed.served.run_id == run_id:
             return
         version, loaded = self._loaded(followed, seen)
-        from serving.fresh import FreshScorer  # noqa: PLC0415 LightGBM: stored scores need not wait for it
+        from serving.fresh import FreshScorer  # noqa: PLC0415 Numba: stored scores need not wait for it
 
         scorer = FreshScorer(loaded, version, None if run is None else run.facts, self.rules)
         scorer.warm_up()
@@ -156,7 +156,7 @@ class Champions:
             return followed.served.version, followed.served.scorer.bundle
         champion = champion_pointer(followed.folder.champion)
         trying = Trying.start(champion.folder)  # meanwhile this process imports what it takes to compute
-        from models import bundle  # noqa: PLC0415 LightGBM: stored scores need not wait for it
+        from models import bundle  # noqa: PLC0415 Numba: stored scores need not wait for it
         from serving import fresh  # noqa: F401, PLC0415 as above
 
         try:

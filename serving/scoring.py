@@ -123,7 +123,6 @@ class ScoredPopulation:
 
     def _table(self, chosen: slice) -> pa.Table:
         facts, told = self.facts, list(self._scores(chosen))
-        chinese = facts.language == "zh"
         shared = {
             "cutoff": iso(facts.cutoff),
             "horizon_start": iso(facts.horizon.start),
@@ -131,10 +130,7 @@ class ScoredPopulation:
             "model_version": facts.model_version,
             "definition_id": facts.definition_id,
         }
-        reasons = [
-            "; ".join(one.wording.sentence_zh if chinese else one.wording.sentence for one in each.reasons)
-            for each in told
-        ]
+        reasons = ["; ".join(one.wording.said(facts.language) for one in each.reasons) for each in told]
         own: dict[str, pa.Array[Any]] = {  # Any: columns of several types
             "user_id": pa.array(self.user_ids[chosen], pa.string()),
             "churn_probability": pa.array(self.churn_probability[chosen]),

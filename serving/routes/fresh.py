@@ -22,7 +22,7 @@ from serving.schemas.scores import RiskCurveOut
 from serving.store import Absence
 
 if TYPE_CHECKING:
-    from serving.fresh import FreshScore, FreshScorer  # LightGBM: who only looks scores up does not wait for it
+    from serving.fresh import FreshScore, FreshScorer  # Numba: who only looks scores up does not wait for it
 from serving.telling import tells
 from serving.turns import Turns
 
