@@ -142,9 +142,10 @@ def _model(model: ChurnModel, features: FeatureSet, facts: Facts, fifths_as_of: 
         if name not in _SHOWN_ELSEWHERE and value is not None:
             yield f"{_words(name)}: {_value(value)}"
     yield f"fitted on {fitted.rows:,} rows, {fitted.churned_share:.1%} churned"
+    halfway = f"{fitted.halfway} on who is away for half the horizon, " if fitted.halfway else ""
     yield (
-        f"{len(fitted.trees)} boosters of {_value(list(fitted.trees))} trees, weight {fitted.booster_weight:g}; "
-        f"spline regression {fitted.linear}"
+        f"{len(fitted.trees)} boosters of {_value(list(fitted.trees))} trees, "
+        f"{halfway}weight {fitted.booster_weight:g}; spline regression {fitted.linear}"
     )
     yield f"{len(features.names)} features, fingerprint `{features.fingerprint}`"
     if fifths_as_of is not None:

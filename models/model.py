@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from models.blend import Blend
 from models.calibration import choose_calibrator, fit_calibrator
 from models.columns import ColumnError, Matrix, matrix_of, names_of
+from models.halfway import to_whole
 from models.judgement import Judgement
 from models.ridge import Signs
 from models.splines import SplineFit, fit_splines
@@ -40,6 +41,7 @@ class FitFacts:
     rows_per_leaf: int
     booster_weight: float
     linear: str
+    halfway: int  # boosters that learnt who is away halfway through the horizon
 
 
 # Any in this class: X and y are whatever scikit-learn's callers have (frames, tables, arrays, lists).
@@ -72,7 +74,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         bagging_fraction: float = 0.8,
         reg_lambda: float = 20.0,
         n_seeds: int = 2,
-        booster_weight: float = 0.5,
+        booster_weight: float = 0.75,
         linear_l2: float = 1000.0,
         booster_only: tuple[str, ...] = (),
         categorical: tuple[str, ...] = (),
@@ -98,10 +100,12 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         self.random_state = random_state
         self.n_threads = n_threads
 
-    def fit(self, X: Any, y: Any, *, validation: tuple[Any, Any] | None = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, *, halfway: Any = None, validation: tuple[Any, ...] | None = None) -> Self:  # noqa: N803
         """The fitted model, not yet calibrated.
 
-        `validation` holds rows and labels of a later time, and stops the booster early; nothing else sees it.
+        `halfway` holds what had come of each row by half of the horizon, in the classes of `y`: every second booster
+        learns that, see `models.halfway`. `validation` holds rows and labels (and what had come of them halfway, where
+        `halfway` is given) of a later time, and stops the boosters early; nothing else sees it.
         `min_child_samples` shrinks to a fortieth of the rows when there are few.
         """
         names = names_of(X)
@@ -109,10 +113,11 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         labels = self._learn_classes(y, rows=len(matrix))
         self._remember_columns(names, matrix.shape[1])
         self._check_codes(matrix)
-        later = None if validation is None else (self._read(validation[0]), self._codes(validation[1]))
+        learnt = self._learnt(labels, halfway)
+        later = None if validation is None else self._later(*validation, outcomes=len(learnt))
         linear = self._fit_linear(matrix, labels)
         weight = self.booster_weight if linear.splines else 1.0
-        texts = self._boost(matrix, labels, later=later) if weight > 0 else ()
+        texts = self._boost(matrix, learnt, later=later) if weight > 0 else ()
         self.blend_ = Blend(booster_texts=texts, splines=linear.splines, booster_weight=weight)
         self.calibration_log_losses_: dict[str, float] = {}
         self.facts_ = FitFacts(
@@ -122,6 +127,7 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             rows_per_leaf=self._rows_per_leaf(len(matrix)),
             booster_weight=weight,
             linear=linear.fact,
+            halfway=len(texts) // 2 if len(learnt) > 1 else 0,
         )
         return self
 
@@ -277,27 +283,51 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         found[self._places("rising")], found[self._places("falling")] = 1, -1
         return found
 
-    def _boost(self, matrix: Matrix, labels: Labels, *, later: tuple[Matrix, Labels] | None) -> tuple[str, ...]:
+    def _learnt(self, labels: Labels, halfway: Any) -> tuple[Labels, ...]:
+        """The outcomes that boosters learn in turn: of the whole horizon, and of half where both classes are there."""
+        if halfway is None:
+            return (labels,)
+        check_consistent_length(labels, halfway)
+        sooner = self._codes(halfway)
+        return (labels, sooner) if sooner.min() < sooner.max() else (labels,)
+
+    def _later(self, X: Any, y: Any, halfway: Any = None, *, outcomes: int) -> tuple[Matrix, tuple[Labels, ...]]:  # noqa: N803
+        """Rows and outcomes of a later time, as many as are learnt."""
+        if outcomes > 1 and halfway is None:
+            raise ColumnError("validation lacks what had come of its rows halfway; expected rows, labels and that.")
+        return self._read(X), (self._codes(y), self._codes(halfway)) if outcomes > 1 else (self._codes(y),)
+
+    def _boost(
+        self, matrix: Matrix, learnt: tuple[Labels, ...], *, later: tuple[Matrix, tuple[Labels, ...]] | None
+    ) -> tuple[str, ...]:
         shared = self._booster_parameters(len(matrix))
         coded = self._places("categorical")
         if self.rising or self.falling:
             shared["monotone_constraints"] = self._directions().tolist()
-        rows = lightgbm.Dataset(matrix, labels, params=shared, categorical_feature=coded).construct()
-        held_out = []
-        if later is not None:
-            held_out = [lightgbm.Dataset(*later, rows, params=shared, categorical_feature=coded).construct()]
+
+        def binned(rows: Matrix, labels: Labels, like: lightgbm.Dataset | None) -> lightgbm.Dataset:
+            return lightgbm.Dataset(rows, labels, like, params=shared, categorical_feature=coded).construct()
+
+        whole = binned(matrix, learnt[0], None)
+        known = [whole, *(binned(matrix, labels, whole) for labels in learnt[1:])]
+        judges = [binned(later[0], labels, whole) for labels in later[1]] if later else []
         seeds = check_random_state(self.random_state).randint(1, 2**30, size=(self.n_seeds, 2)).tolist()
 
-        def grow(seed: tuple[int, int]) -> str:
-            own = shared | {"bagging_seed": seed[0], "feature_fraction_seed": seed[1]}
-            stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if held_out else []
-            booster = lightgbm.train(own, rows, self.n_estimators, valid_sets=held_out, callbacks=stop)
-            text: str = booster.model_to_string(num_iteration=booster.best_iteration)
+        def grow(place: int) -> str:
+            own = shared | {"bagging_seed": seeds[place][0], "feature_fraction_seed": seeds[place][1]}
+            outcome = place % len(learnt)
+            judge = judges[outcome : outcome + 1]
+            stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if judge else []
+            booster = lightgbm.train(own, known[outcome], self.n_estimators, valid_sets=judge, callbacks=stop)
+            trees = booster.best_iteration if judge else booster.num_trees()
+            if outcome:
+                return to_whole(booster, matrix, learnt[0], trees=trees)
+            text: str = booster.model_to_string(num_iteration=trees)
             return text
 
         # A thread a booster: LightGBM's own threads wait for one another at every split.
         with ThreadPoolExecutor(max_workers=max(1, self.n_threads)) as pool:
-            return tuple(pool.map(grow, seeds))
+            return tuple(pool.map(grow, range(self.n_seeds)))
 
     def _booster_parameters(self, rows: int) -> dict[str, Any]:
         return {

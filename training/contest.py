@@ -27,7 +27,7 @@ from features.windows import cutoffs_back_from, days, iso, shift, utc
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
 from models.model import ChurnModel
-from training.fit import Rehearsed, TrainSettings, calibrate, check_outcomes
+from training.fit import Rehearsed, TrainSettings, calibrate, check_outcomes, taught
 from training.level import SHORTEST, YEAR, Level, follow_at, read_year_ago
 from training.snapshots import MAX_ROWS, History, TrainingSet, labelled
 from training.splits import SHORT_HORIZON, Cutoffs, Split, before, plan
@@ -287,8 +287,7 @@ def refitted(bundle: Bundle, rows: TrainingSet, split: Split) -> ChurnModel:
     def fitted(cutoffs: Cutoffs) -> ChurnModel:
         chosen = rows.at(cutoffs).of(names)
         check_outcomes(chosen)
-        model: ChurnModel = clone(bundle.model).fit(chosen.frame, chosen.labels)
-        return model
+        return taught(clone(bundle.model), chosen)
 
     def rehearsed(earlier: Cutoffs, later: Cutoffs) -> Rehearsed:
         return Rehearsed.by(fitted(earlier), rows.at(later).of(names))

@@ -57,7 +57,7 @@ class TrainSettings:
     linear_l2: float = 1000.0  # of log loss summed over rows, on a standardised basis
     risk_rises_with: tuple[str, ...] = ()  # features (or patterns of them) with which the risk may only rise
     risk_falls_with: tuple[str, ...] = ()  # those with which it may only fall
-    blends: tuple[float, ...] = (0.5, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
+    blends: tuple[float, ...] = (0.75, 1.0, 0.0)  # the booster's weight; later time picks, the first is the default
     calibration: str | None = None  # the kind of calibrator; None: chosen by held-out log loss
     step_days: int | None = None  # between cutoffs; None: 7, or 2 for horizons up to a fortnight
     max_cutoffs: int = 60
@@ -101,8 +101,8 @@ class Recipe:
     def says(self) -> str:
         """The recipe in a line.
 
-        >>> Recipe(120, 0.5).says()
-        '120 trees, half and half with a spline regression (fixed: the history is too short for a validation)'
+        >>> Recipe(120, 0.75).says()
+        '120 trees, three to one with a spline regression (fixed: the history is too short for a validation)'
         """
         if self.only:
             return f"a spline regression alone, on {', '.join(self.only)} (fixed: there are few users to learn from)"
@@ -126,8 +126,8 @@ class Rehearsed:
         return cls(model.margin(later.frame), later.labels)
 
 
-_NAMES = {1.0: "booster", 0.5: "blend", 0.0: "regression"}
-_BLENDS = {1.0: "boosting alone", 0.5: "half and half with a spline regression", 0.0: "a spline regression alone"}
+_NAMES = {1.0: "booster", 0.75: "blend", 0.0: "regression"}
+_BLENDS = {1.0: "boosting alone", 0.75: "three to one with a spline regression", 0.0: "a spline regression alone"}
 
 
 def choose_recipe(
@@ -141,7 +141,7 @@ def choose_recipe(
     if not (_both_outcomes(stopping.labels) and _both_outcomes(validation.labels)):
         return Recipe(settings.trees, settings.blends[0]), None
     trial = unfitted(settings, stopping, trees=settings.trees, booster_weight=_any_blend(settings.blends), dates=dates)
-    trial.fit(stopping.frame, stopping.labels, validation=(validation.frame, validation.labels))
+    taught(trial, stopping, stopped_by=validation)
     blends = settings.blends if trial.blend_.splines else (1.0,)  # the regression may have failed, and says so
     losses = {weight: _losses(trial, validation, booster_weight=weight) for weight in blends}
     constant = log_losses(validation.labels, np.full(len(validation), stopping.labels.mean()))
@@ -156,8 +156,8 @@ def choose_recipe(
 def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettings) -> str:
     """The kind of calibrator that, fitted on one rehearsal, served the next one best.
 
-    Often none at all did. Then the level is left to the model, and its margins are stretched about their mean where the
-    windows together are sure that they lie too close together or too far apart.
+    Often none at all did. Then the level is left to the model, and its margins are stretched about their mean where
+    they lie too close together or too far apart by more than the windows together may show by chance.
 
     A level that moves from window to window cannot be learnt from one window, so calibrators that look good within
     it are tried on the next. With a single rehearsal there is no next one, and the margin is believed: on each of
@@ -169,7 +169,7 @@ def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettin
         return Identity.kind
     margins, labels, window = _pooled(rehearsals)
     kind = choose_calibrator(margins, labels, order=window).kind
-    if kind == Identity.kind and fit_stretch(margins, labels, windows=window).sure:
+    if kind == Identity.kind and fit_stretch(margins, labels, windows=window).shrunk != 1.0:
         return "stretch"
     return kind
 
@@ -199,7 +199,13 @@ def fit_model(rows: TrainingSet, recipe: Recipe, *, settings: TrainSettings, dat
     if recipe.linear_l2 is not None:
         settings = replace(settings, linear_l2=recipe.linear_l2)
     model = unfitted(settings, rows, trees=recipe.trees, booster_weight=recipe.booster_weight, dates=dates)
-    return model.fit(rows.frame, rows.labels)
+    return taught(model, rows)
+
+
+def taught(model: ChurnModel, rows: TrainingSet, *, stopped_by: TrainingSet | None = None) -> ChurnModel:
+    """The model fitted on the rows, the number of its trees chosen by those of a later time where they are given."""
+    later = None if stopped_by is None else (stopped_by.frame, stopped_by.labels, stopped_by.halfway)
+    return model.fit(rows.frame, rows.labels, halfway=rows.halfway, validation=later)
 
 
 def unfitted(

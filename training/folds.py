@@ -9,7 +9,7 @@ import numpy as np
 
 from features.user_events import FloatArray
 from features.windows import iso
-from training.fit import TrainSettings, unfitted
+from training.fit import TrainSettings, taught, unfitted
 from training.snapshots import TrainingSet
 from training.splits import Cutoffs, Split
 
@@ -47,8 +47,8 @@ class Judge:
         found = blake2b(digest_size=16)
         for rows in (self.older, self.newer):
             found.update("\0".join((*rows.snapshots.names, *rows.users.tolist(), "")).encode())
-            for values in (rows.snapshots.matrix, rows.snapshots.cutoffs, rows.labels):
-                found.update(np.ascontiguousarray(values).tobytes())
+            for values in (rows.snapshots.matrix, rows.snapshots.cutoffs, rows.labels, rows.halfway):
+                found.update(b"" if values is None else np.ascontiguousarray(values).tobytes())
         return found.hexdigest()
 
     def _loss(self, margins: FloatArray) -> FloatArray:
@@ -57,14 +57,14 @@ class Judge:
     def _boosted(self, settings: TrainSettings) -> tuple[FloatArray, float]:
         """The boosters' margins, their trees stopped by the rows that are judged by, and how many those are."""
         booster = unfitted(settings, self.older, trees=settings.trees, booster_weight=1.0, dates=self.dates)
-        booster.fit(self.older.frame, self.older.labels, validation=(self.newer.frame, self.newer.labels))
+        taught(booster, self.older, stopped_by=self.newer)
         return booster.margin(self.newer.frame), float(np.mean(booster.facts_.trees))
 
     def _regression(self, settings: TrainSettings) -> FloatArray | None:
         """The regression's margins; none where it diverged."""
         if settings.linear_l2 not in self._regressions:
             alone = unfitted(settings, self.older, trees=1, booster_weight=0.0, dates=self.dates)
-            alone.fit(self.older.frame, self.older.labels)
+            taught(alone, self.older)
             margins = alone.margin(self.newer.frame) if alone.blend_.splines else None
             self._regressions[settings.linear_l2] = margins
         return self._regressions[settings.linear_l2]

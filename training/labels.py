@@ -1,13 +1,15 @@
 """What then happened: churned, stayed, or not known yet because the horizon is not over."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.user_events import FloatArray, IntArray, UserEvents
-from features.windows import from_microseconds, to_microseconds
+from features.windows import days, from_microseconds, to_microseconds
 from models.definition import ChurnDefinition
+from models.inactivity import Inactivity
 
 
 def churned(
@@ -37,3 +39,13 @@ def horizons(definition: ChurnDefinition, *, cutoffs: IntArray) -> tuple[IntArra
     starts = np.array([to_microseconds(span.start) for span in spans], dtype=np.int64)
     ends = np.array([to_microseconds(span.end) for span in spans], dtype=np.int64)
     return starts[place], ends[place]
+
+
+def halfway(definition: ChurnDefinition) -> ChurnDefinition | None:
+    """The definition with half of the horizon, where churn is silence; none for outcomes that are events.
+
+    Of the silent more are away by then, so that there is more to learn from; of those who cancel or lapse fewer.
+    """
+    if definition.outcome.kind != Inactivity.kind or definition.horizon < 2 * days(1):
+        return None
+    return replace(definition, horizon=definition.horizon / 2)

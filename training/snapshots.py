@@ -21,7 +21,7 @@ from features.user_events import FloatArray, IntArray, UserEvents, Wanted
 from features.windows import to_microseconds
 from models.definition import ChurnDefinition
 from training.baselines import Rows, SimpleFacts, simple_facts
-from training.labels import churned
+from training.labels import churned, halfway
 
 MAX_ROWS = 300_000  # small trees gain nothing from more, and the matrix stays below half a gigabyte
 
@@ -48,6 +48,7 @@ class TrainingSet:
     categorical: tuple[str, ...] = ()  # the features whose numbers are codes
     growing: tuple[str, ...] = ()  # those that grow as the log does
     fifths: DatedFifths | None = None  # of the newest population; none when no feature is relative to it
+    halfway: FloatArray | None = None  # the labels of half the horizon, where churn is silence
     year_ago: "TrainingSet | None" = None  # the populations a year before, where the log knows them: see `level`
 
     def __len__(self) -> int:
@@ -86,7 +87,8 @@ class TrainingSet:
     def where(self, chosen: NDArray[np.bool_]) -> "TrainingSet":
         """The chosen rows, by mask."""
         rows, facts = self.snapshots.rows(chosen), self.facts.at(chosen)
-        return replace(self, snapshots=rows, labels=self.labels[chosen], facts=facts)
+        halfway = None if self.halfway is None else self.halfway[chosen]
+        return replace(self, snapshots=rows, labels=self.labels[chosen], facts=facts, halfway=halfway)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +142,15 @@ def labelled(  # noqa: PLR0913 - where to read, what to compute, when, how much 
     expected = expected_rows(log, definition.population, cutoffs=thinned, as_known=as_known)
     share = min(1.0, max_rows / max(1, expected))
     population = SampledPopulation(definition.population, share=share, whole=frozenset(whole), seed=seed)
-    plan = make_plan(features)
+    plan, half = make_plan(features), halfway(definition)
 
     def of_bucket(events: UserEvents) -> TrainingSet:
         found = of_events(events, plan, features.names, cutoffs=cutoffs, population=population, as_known=as_known)
         users, moments = found.users, found.cutoffs
         labels = churned(events, definition, users=users, cutoffs=moments, log_end=log_end)
         facts = simple_facts(events, definition, users=users, cutoffs=moments, as_known=as_known)
-        return TrainingSet(found, labels, facts)
+        sooner = None if half is None else churned(events, half, users=users, cutoffs=moments, log_end=log_end)
+        return TrainingSet(found, labels, facts, halfway=sooner)
 
     wanted = wanted_by(plan, as_known=as_known, population=population)
     pieces = map_buckets(log, of_bucket, wanted=wanted, workers=workers, on_progress=on_progress)
@@ -173,6 +176,7 @@ def _stacked(pieces: list[TrainingSet]) -> TrainingSet:
     cutoffs: IntArray = np.concatenate([piece.snapshots.cutoffs for piece in pieces])
     order = np.argsort(cutoffs, kind="stable")
     labels = np.concatenate([piece.labels for piece in pieces])[order]
+    halves = [piece.halfway for piece in pieces if piece.halfway is not None]
     facts = SimpleFacts(
         *(
             np.concatenate([getattr(piece.facts, name) for piece in pieces])[order]
@@ -184,4 +188,5 @@ def _stacked(pieces: list[TrainingSet]) -> TrainingSet:
         piece = pieces.pop()
         start = len(places) - len(piece)
         matrix[places[start:]], places = piece.snapshots.matrix, places[:start]
-    return TrainingSet(Snapshots(users[order], cutoffs[order], names, matrix), labels, facts)
+    snapshots = Snapshots(users[order], cutoffs[order], names, matrix)
+    return TrainingSet(snapshots, labels, facts, halfway=np.concatenate(halves)[order] if halves else None)

@@ -17,7 +17,7 @@ from training.run import Training, train
 History = dict[str, list[tuple[str, str]]]
 FORTNIGHT = ChurnDefinition(look_back=days(28), horizon=days(14))
 QUICK = TrainSettings(
-    trees=40, boosters=1, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100, calibration="platt"
+    trees=40, boosters=2, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100, calibration="platt"
 )
 
 

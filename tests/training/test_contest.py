@@ -10,7 +10,9 @@ from features.log import EventLog
 from features.windows import days, iso, shift, utc
 from models.bundle import Bundle
 from models.definition import ChurnDefinition
-from training.contest import Contender, bands, hold_contest, windows_of
+from training.contest import Contender, bands, hold_contest, refitted, windows_of
+from training.evidence import read_rows
+from training.fit import TrainSettings
 from training.run import Training
 
 WEEK = days(7)
@@ -65,6 +67,12 @@ def test_a_seen_window_is_answered_by_the_recipe_fitted_before_it(shop: EventLog
     assert len(tested) == len(contest.labels)
     assert np.corrcoef(contest.challenger.probabilities, tested)[0, 1] > 0.99  # the recipe that its training tested
     assert (contest.challenger.deployed != contest.challenger.probabilities).any()
+
+
+def test_a_recipe_is_fitted_anew_on_what_had_come_halfway_as_well(shop: EventLog, training: Training) -> None:
+    rows = read_rows(shop, training.bundle.features, training.split, settings=TrainSettings(max_rows=2000))
+    assert refitted(training.bundle, rows, training.split).facts_.halfway == 1
+    assert refitted(training.bundle, replace(rows, halfway=None), training.split).facts_.halfway == 0
 
 
 def test_an_older_champion_is_asked_as_deployed_and_the_newer_challenger_by_its_recipe(

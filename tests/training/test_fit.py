@@ -45,8 +45,8 @@ def test_where_there_is_nothing_to_learn_few_trees_are_kept() -> None:
 
 def test_without_validation_rows_the_recipe_is_the_default() -> None:
     nobody = _rows(1, count=0)
-    assert choose_recipe(nobody, nobody, settings=QUICK) == (Recipe(80, 0.5), None)
-    assert "fixed" in Recipe(80, 0.5).says()
+    assert choose_recipe(nobody, nobody, settings=QUICK) == (Recipe(80, 0.75), None)
+    assert "fixed" in Recipe(80, 0.75).says()
 
 
 def _rehearsed(*, level: float, seed: int = 0, count: int = 4000, slope: float = 1.0) -> Rehearsed:
@@ -64,7 +64,10 @@ def test_a_level_that_is_off_in_every_window_is_corrected() -> None:
 
 def test_a_level_that_swings_from_window_to_window_is_left_alone() -> None:
     earlier, later = _rehearsed(level=1.0, seed=1), _rehearsed(level=-0.3, seed=2)
-    assert choose_calibration([earlier, later], settings=QUICK) == "identity"
+    model = fit_model(_rows(1), Recipe(40, 1.0), settings=QUICK)
+    calibrate(model, [earlier, later], kind=choose_calibration([earlier, later], settings=QUICK))
+    said = model.blend_.calibrator.probabilities(np.linspace(-2, 2, 9))
+    assert said == pytest.approx(1 / (1 + np.exp(-np.linspace(-2, 2, 9))), abs=0.01)
 
 
 def test_margins_too_close_together_are_stretched_and_a_level_that_swings_is_left_alone() -> None:
@@ -106,6 +109,23 @@ def test_what_grows_with_the_log_is_for_the_trees_only_but_for_the_few_features_
     assert fit_model(rows, Recipe(40, 0.5), settings=QUICK, dates=("noise",)).booster_only == ("noise", "aside")
     simple = fit_model(rows, Recipe(0, 0.0, only=("ahead", "aside")), settings=QUICK)
     assert simple.booster_only == ("noise",)
+
+
+def _soon(rows: TrainingSet) -> TrainingSet:
+    """Whoever leaves was away halfway, and a third of those who stay."""
+    third = np.random.default_rng(4).random(len(rows)) < 1 / 3
+    return replace(rows, halfway=np.maximum(rows.labels, third))
+
+
+def test_what_had_come_halfway_is_learnt_wherever_a_model_is_fitted() -> None:
+    two = replace(QUICK, boosters=2)
+    rows, later = _soon(_rows(1)), _soon(_rows(2))
+    assert fit_model(rows, Recipe(40, 1.0), settings=two).facts_.halfway == 1
+    assert fit_model(_rows(1), Recipe(40, 1.0), settings=two).facts_.halfway == 0
+    chosen, _ = choose_recipe(rows, later, settings=two)
+    plainly, _ = choose_recipe(_rows(1), _rows(2), settings=two)
+    assert chosen.log_losses["booster"] != plainly.log_losses["booster"]
+    assert chosen.log_losses["regression"] == plainly.log_losses["regression"]
 
 
 def test_dates_are_for_the_trees_only() -> None:

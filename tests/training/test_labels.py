@@ -12,7 +12,7 @@ from features.windows import days, to_microseconds, utc
 from models.cancel import Cancel
 from models.definition import ChurnDefinition
 from models.lapse import Lapse
-from training.labels import churned
+from training.labels import churned, halfway
 
 MONTH = ChurnDefinition(look_back=days(60), horizon=days(30))
 WITH_LEAD = replace(MONTH, lead_time=days(7))
@@ -157,3 +157,27 @@ def test_labels_never_read_what_features_read(seed: int, definition: ChurnDefini
     past = events.times < cutoff * DAY
     moved = replace(events, times=np.where(past, 0, events.times), kinds=np.where(past, 0, events.kinds))
     np.testing.assert_array_equal(_labels(events, definition, [cutoff]), _labels(moved, definition, [cutoff]))
+
+
+@given(st.integers(0, 5000), definitions, st.integers(0, 100))
+@settings(max_examples=60)
+def test_whoever_is_silent_for_a_horizon_is_silent_halfway(seed: int, definition: ChurnDefinition, cutoff: int) -> None:
+    half = halfway(definition)
+    if half is None:
+        assert definition.horizon == days(1)
+        return
+    assert 2 * half.horizon == definition.horizon
+    events = _random_events(seed)
+    assert (_labels(events, half, [cutoff]) >= _labels(events, definition, [cutoff])).all()
+
+
+def test_half_of_the_horizon_begins_after_the_lead_time_too(events: UserEvents) -> None:
+    half = halfway(WITH_LEAD)
+    assert half == replace(WITH_LEAD, horizon=days(15))
+    assert _label(events, "ada", half, "2026-05-31") == 0.0  # back on the 15th, of 7 to 22 June
+    assert _label(events, "ada", half, "2026-06-10") == 1.0
+
+
+@pytest.mark.parametrize("outcome", [CANCEL, LAPSE])
+def test_of_outcomes_that_are_events_there_is_no_half(outcome: ChurnDefinition) -> None:
+    assert halfway(outcome) is None

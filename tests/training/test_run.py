@@ -10,6 +10,7 @@ from features.errors import BadInput
 from features.language import FeatureSet
 from features.log import EventLog
 from features.windows import days, to_microseconds, utc
+from models.cancel import Cancel
 from models.definition import ChurnDefinition
 from training.fit import TrainSettings
 from training.labels import churned
@@ -19,7 +20,7 @@ from training.snapshots import labelled
 
 FORTNIGHT = ChurnDefinition(look_back=days(28), horizon=days(14))
 QUICK = TrainSettings(
-    trees=40, boosters=1, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100, calibration="platt"
+    trees=40, boosters=2, blends=(0.5,), step_days=7, max_cutoffs=8, test_cutoffs=1, replicates=100, calibration="platt"
 )
 NOW = {"now": utc("2026-09-01"), "code_version": "0.1.0"}
 
@@ -90,6 +91,10 @@ def test_every_row_has_the_label_of_its_own_user_and_cutoff(shop: EventLog, few_
         moment = rows.snapshots.cutoffs[place : place + 1]
         alone = churned(one, FORTNIGHT, users=rows.users[place : place + 1], cutoffs=moment, log_end=shop.summary().end)
         assert rows.labels[place] == alone[0]
+        assert rows.halfway is not None
+        week = replace(FORTNIGHT, horizon=days(7))
+        alone = churned(one, week, users=rows.users[place : place + 1], cutoffs=moment, log_end=shop.summary().end)
+        assert rows.halfway[place] == alone[0]
         since = rows.snapshots.matrix[place, 0]
         assert rows.facts.recency_days[place] == pytest.approx(since)
 
@@ -109,6 +114,26 @@ def test_while_horizons_are_open_rows_are_left_out(shop: EventLog, few_features:
     assert len(rows) > 0
     assert np.isnan(rows.labels).all()
     assert len(rows.at([cutoff])) == 0
+
+
+def test_chosen_rows_keep_what_had_come_of_them_halfway(shop: EventLog, few_features: FeatureSet) -> None:
+    cutoffs = [utc("2026-03-01"), utc("2026-04-01")]
+    rows = labelled(shop, few_features, FORTNIGHT, cutoffs, log_end=shop.summary().end)
+    later = rows.at(cutoffs[1:]).of(few_features.names[:2])
+    alone = labelled(shop, few_features, FORTNIGHT, cutoffs[1:], log_end=shop.summary().end)
+    assert later.halfway is not None
+    assert alone.halfway is not None
+    assert later.users.tolist() == alone.users.tolist()
+    assert later.halfway.tolist() == alone.halfway.tolist()
+
+
+def test_of_subscriptions_nothing_is_learnt_halfway(shop: EventLog, few_features: FeatureSet) -> None:
+    cancelling = replace(FORTNIGHT, outcome=Cancel(("cancel",)))
+    assert labelled(shop, few_features, cancelling, [utc("2026-03-01")], log_end=shop.summary().end).halfway is None
+
+
+def test_every_second_booster_of_a_training_learns_who_is_away_halfway(training: Training) -> None:
+    assert training.model.facts_.halfway == training.tested_model.facts_.halfway == 1
 
 
 def test_a_log_in_which_nobody_ever_leaves_cannot_be_learnt_from(

@@ -253,3 +253,15 @@ def _interrupted_in(*, calls: int) -> Callable[..., object]:
         return real(judge, settings)
 
     return losses
+
+
+def test_a_search_judges_boosters_that_learn_what_had_come_halfway() -> None:
+    rows = _rows()
+    third = np.random.default_rng(4).random(len(rows)) < 1 / 3
+    folds = [
+        folds_of(each, _split(), seed=0)[1] for each in (rows, replace(rows, halfway=np.maximum(rows.labels, third)))
+    ]
+    without, with_it = (fold for fold in folds if fold is not None)
+    two = replace(STUMPS, boosters=2)
+    assert (with_it.losses(two)[0][1.0] != without.losses(two)[0][1.0]).any()
+    assert with_it.digest() != without.digest()
