@@ -123,7 +123,7 @@ def bare(folder: Path, rows: int) -> None:
     from models.definition import ChurnDefinition
     from models.model import ChurnModel
     from training.evidence import dates_of, plan_for
-    from training.fit import TrainSettings
+    from training.fit import TrainSettings, taught
     from training.snapshots import labelled
 
     settings = TrainSettings(workers=2, threads=2, max_rows=rows)
@@ -143,13 +143,12 @@ def bare(folder: Path, rows: int) -> None:
             own = parameters | {"bagging_seed": seed, "feature_fraction_seed": seed}
             lightgbm.train(own, lightgbm.Dataset(matrix, labels, params=own), model.n_estimators)
 
-    frame = fit.frame
     alone = ChurnModel(booster_weight=1.0, booster_only=dates_of(features), n_threads=2)
     for name, work in (
         ("bare", bare_boosters),
-        ("boosters", lambda: alone.fit(frame, labels)),
-        ("blend", lambda: model.fit(frame, labels)),
-        ("regression", lambda: ChurnModel(booster_weight=0.0, booster_only=dates_of(features)).fit(frame, labels)),
+        ("boosters", lambda: taught(alone, fit)),
+        ("blend", lambda: taught(model, fit)),
+        ("regression", lambda: taught(ChurnModel(booster_weight=0.0, booster_only=dates_of(features)), fit)),
     ):
         began, worked = time.perf_counter(), _processor()
         work()

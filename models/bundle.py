@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from models.model import ChurnModel
 
-FORMAT = 3  # 3: fifths of the population
+FORMAT = 4  # 4: boosters of half the horizon among the facts of the fit
 _SUMS = "sums.json"
 _GOLDEN_ROWS = 200  # enough to visit most leaves of small trees; a few milliseconds to reproduce
 

@@ -144,12 +144,19 @@ def fit_calibrator(margins: ArrayLike, labels: ArrayLike, *, kind: str, order: A
     if kind == "beta":
         low, high = -np.logaddexp(0.0, -scores), np.logaddexp(0.0, scores)
         return Beta(*_logistic(np.column_stack([low, high]), outcome, start=[1.0, 1.0, 0.0]))
-    return _line(scores, outcome, kind=kind, order=order)
+    return fit_line(scores, outcome, kind=kind, order=order)
 
 
-def fit_platt(margins: ArrayLike, labels: ArrayLike) -> Platt:
-    """The line on the log-odds that fits labels 0 and 1 best by log loss; it never falls."""
-    return _line(*_checked(margins, labels), kind="platt", order=None)
+def fit_line(margins: ArrayLike, labels: ArrayLike, *, kind: str, order: ArrayLike | None = None) -> Platt:
+    """The line on the log-odds that fits labels 0 and 1 best by log loss: `platt`, `shift` or `stretch`, as above."""
+    scores, outcome = _checked(margins, labels)
+    if kind == "stretch":
+        found = fit_stretch(scores, outcome, windows=order)
+        return Platt(slope=found.shrunk, intercept=found.pivot * (1.0 - found.shrunk))
+    if kind == "shift":
+        (intercept,) = _logistic(np.zeros((len(scores), 0)), outcome, start=[0.0], offset=scores)
+        return Platt(slope=1.0, intercept=intercept)
+    return Platt(*_logistic(scores[:, None], outcome, start=[1.0, 0.0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,16 +212,6 @@ def _checked(margins: ArrayLike, labels: ArrayLike) -> tuple[Floats, Floats]:
     if not np.isin(outcome, (0.0, 1.0)).all():
         raise BadInput("labels to calibrate on are 0 or 1; leave out users whose horizon is still open.")
     return scores, outcome
-
-
-def _line(scores: Floats, outcome: Floats, *, kind: str, order: ArrayLike | None) -> Platt:
-    if kind == "stretch":
-        found = fit_stretch(scores, outcome, windows=order)
-        return Platt(slope=found.shrunk, intercept=found.pivot * (1.0 - found.shrunk))
-    if kind == "shift":
-        (intercept,) = _logistic(np.zeros((len(scores), 0)), outcome, start=[0.0], offset=scores)
-        return Platt(slope=1.0, intercept=intercept)
-    return Platt(*_logistic(scores[:, None], outcome, start=[1.0, 0.0]))
 
 
 def _logistic(basis: Floats, outcome: Floats, *, start: list[float], offset: Floats | float = 0.0) -> list[float]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from models.blend import Blend
 from models.calibration import choose_calibrator, fit_calibrator
 from models.columns import ColumnError, Matrix, matrix_of, names_of
-from models.halfway import to_whole
+from models.halfway import Grown, to_whole
 from models.judgement import Judgement
 from models.ridge import Signs
 from models.splines import SplineFit, fit_splines
@@ -230,11 +230,11 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
             raise ColumnError(f"y holds one class only, {self.classes_[0]!r}; expected users who left and who stayed.")
         return self._codes(outcome)
 
-    def _codes(self, y: Any) -> Labels:
+    def _codes(self, y: Any, *, name: str = "y") -> Labels:
         outcome = np.asarray(y)
         unknown = np.setdiff1d(outcome, self.classes_)
         if len(unknown):
-            raise ColumnError(f"y holds {unknown[:3].tolist()}; the model knows {self.classes_.tolist()}.")
+            raise ColumnError(f"{name} holds {unknown[:3].tolist()}; the model knows {self.classes_.tolist()}.")
         codes: Labels = (outcome == self.classes_[1]).astype(np.int64)
         return codes
 
@@ -285,17 +285,20 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
 
     def _learnt(self, labels: Labels, halfway: Any) -> tuple[Labels, ...]:
         """The outcomes that boosters learn in turn: of the whole horizon, and of half where both classes are there."""
-        if halfway is None:
+        if halfway is None or self.n_seeds == 1 or self.booster_weight <= 0:
             return (labels,)
         check_consistent_length(labels, halfway)
-        sooner = self._codes(halfway)
+        sooner = self._codes(halfway, name="halfway")
         return (labels, sooner) if sooner.min() < sooner.max() else (labels,)
 
     def _later(self, X: Any, y: Any, halfway: Any = None, *, outcomes: int) -> tuple[Matrix, tuple[Labels, ...]]:  # noqa: N803
         """Rows and outcomes of a later time, as many as are learnt."""
         if outcomes > 1 and halfway is None:
             raise ColumnError("validation lacks what had come of its rows halfway; expected rows, labels and that.")
-        return self._read(X), (self._codes(y), self._codes(halfway)) if outcomes > 1 else (self._codes(y),)
+        if outcomes == 1:
+            return self._read(X), (self._codes(y),)
+        check_consistent_length(y, halfway)
+        return self._read(X), (self._codes(y), self._codes(halfway, name="halfway"))
 
     def _boost(
         self, matrix: Matrix, learnt: tuple[Labels, ...], *, later: tuple[Matrix, tuple[Labels, ...]] | None
@@ -313,21 +316,20 @@ class ChurnModel(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # scikit
         judges = [binned(later[0], labels, whole) for labels in later[1]] if later else []
         seeds = check_random_state(self.random_state).randint(1, 2**30, size=(self.n_seeds, 2)).tolist()
 
-        def grow(place: int) -> str:
+        def grow(place: int) -> Grown:
             own = shared | {"bagging_seed": seeds[place][0], "feature_fraction_seed": seeds[place][1]}
             outcome = place % len(learnt)
             judge = judges[outcome : outcome + 1]
             stop: list[Callable[..., Any]] = [lightgbm.early_stopping(_PATIENCE, verbose=False)] if judge else []
             booster = lightgbm.train(own, known[outcome], self.n_estimators, valid_sets=judge, callbacks=stop)
-            trees = booster.best_iteration if judge else booster.num_trees()
-            if outcome:
-                return to_whole(booster, matrix, learnt[0], trees=trees)
-            text: str = booster.model_to_string(num_iteration=trees)
-            return text
+            return Grown(booster, booster.best_iteration if judge else booster.num_trees())
 
         # A thread a booster: LightGBM's own threads wait for one another at every split.
         with ThreadPoolExecutor(max_workers=max(1, self.n_threads)) as pool:
-            return tuple(pool.map(grow, range(self.n_seeds)))
+            grown = list(pool.map(grow, range(self.n_seeds)))
+        for place in range(1, self.n_seeds, 2) if len(learnt) > 1 else ():
+            to_whole(grown[place], matrix, learnt[0], beside=grown[place - 1])
+        return tuple(each.text() for each in grown)
 
     def _booster_parameters(self, rows: int) -> dict[str, Any]:
         return {

@@ -27,7 +27,7 @@ class Stretch:
     def shrunk(self) -> float:
         """The slope drawn towards 1 as far as it may be chance; 1 where it is within a standard error of it.
 
-        The positive part of the estimator of James and Stein (1961), for a single slope.
+        What is left of a distance *d* with standard error *e* is 1 - e²/d², as in the garrote of Breiman (1995).
 
         >>> [round(Stretch(1.1, error, 0.0).shrunk, 3) for error in (0.02, 0.05, 0.2)]
         [1.096, 1.075, 1.0]

@@ -53,7 +53,7 @@ class TrainSettings:
     column_share: float = 0.3  # of the features, drawn for each tree
     row_share: float = 0.8
     l2: float = 20.0
-    boosters: int = 2  # seeds whose margins are averaged
+    boosters: int = 2  # whose margins are averaged; every second learns half the horizon, where churn is silence
     linear_l2: float = 1000.0  # of log loss summed over rows, on a standardised basis
     risk_rises_with: tuple[str, ...] = ()  # features (or patterns of them) with which the risk may only rise
     risk_falls_with: tuple[str, ...] = ()  # those with which it may only fall
@@ -157,7 +157,7 @@ def choose_calibration(rehearsals: Sequence[Rehearsed], *, settings: TrainSettin
     """The kind of calibrator that, fitted on one rehearsal, served the next one best.
 
     Often none at all did. Then the level is left to the model, and its margins are stretched about their mean where
-    they lie too close together or too far apart by more than the windows together may show by chance.
+    the windows together want a slope that is more than a standard error from 1; see `models.stretch` how far.
 
     A level that moves from window to window cannot be learnt from one window, so calibrators that look good within
     it are tried on the next. With a single rehearsal there is no next one, and the margin is believed: on each of

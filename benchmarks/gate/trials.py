@@ -21,7 +21,7 @@ from models.calibration import Platt
 from models.model import ChurnModel
 from training.contest import Contender
 from training.evidence import read_rows
-from training.fit import TrainSettings
+from training.fit import TrainSettings, taught
 from training.gate import Rules, Verdict, hold_gate
 from training.run import Training, train
 
@@ -133,8 +133,9 @@ def wrong_labels(shop: Shop, champion: Training) -> Bundle:
     """The deployed model learnt from labels that were joined to the wrong users."""
     rows = read_rows(shop.log, champion.features, champion.split, settings=shop.settings)
     rows = rows.at(champion.split.deployed_fit)
-    labels = np.random.default_rng(shop.seed).permutation(rows.labels)
-    model: ChurnModel = clone(champion.model).fit(rows.frame, labels)
+    wrong = np.random.default_rng(shop.seed).permutation(len(rows))
+    halfway = None if rows.halfway is None else rows.halfway[wrong]
+    model = taught(clone(champion.model), replace(rows, labels=rows.labels[wrong], halfway=halfway))
     model.blend_ = replace(model.blend_, calibrator=champion.model.blend_.calibrator)
     return champion.bundle.with_model(model)
 

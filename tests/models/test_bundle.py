@@ -174,7 +174,7 @@ def test_a_flipped_bit_is_noticed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"format": 3, "files": []}', "\x00\xff", '{"format": 3, "files": {}}']
+    "content", ["", "[]", "{}", '{"format": 4, "files": []}', "\x00\xff", '{"format": 4, "files": {}}']
 )
 def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
     (folder / "sums.json").write_text(content, "latin-1")
@@ -183,8 +183,8 @@ def test_a_broken_list_of_sums_is_damage(folder: Path, content: str) -> None:
 
 
 def test_another_format_is_refused_before_anything_is_read(folder: Path) -> None:
-    edit(folder / "sums.json", r'"format": 3', '"format": 4')
-    with pytest.raises(Damaged, match="format 4; this version of Holdfast reads format 3"):
+    edit(folder / "sums.json", r'"format": 4', '"format": 5')
+    with pytest.raises(Damaged, match="format 5; this version of Holdfast reads format 4"):
         load(folder)
 
 

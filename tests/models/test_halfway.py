@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 from scipy.special import expit, logit
+from sklearn.metrics import roc_auc_score
 
 from features.errors import BadInput
-from models.halfway import to_whole
+from models.calibration import fit_line
+from models.halfway import Grown, to_whole
 from models.model import ChurnModel
 
 DRAWS = np.random.default_rng(11)
@@ -40,25 +42,51 @@ def booster(model: ChurnModel, place: int) -> lightgbm.Booster:
     return lightgbm.Booster(model_str=model.blend_.booster_texts[place])
 
 
+def grown(labels: NDArray[np.int64], *, trees: int, seed: int = 1, **given: Any) -> Grown:
+    shared = {"objective": "binary", "verbosity": -1, "num_leaves": 7, "num_threads": 1, "seed": seed, **given}
+    return Grown(lightgbm.train(shared, lightgbm.Dataset(SEEN, labels, params=shared), 30), trees)
+
+
+def timidity(margins: Any) -> float:
+    """The slope that the whole outcome wants of the margins."""
+    return fit_line(margins, AWAY, kind="platt").slope
+
+
 def test_a_booster_of_another_outcome_is_brought_to_the_level_of_this_one() -> None:
-    shared = {"objective": "binary", "verbosity": -1, "num_leaves": 7, "num_threads": 1, "seed": 1}
-    half = lightgbm.train(shared, lightgbm.Dataset(SEEN, AWAY_HALFWAY), 30)
-    before = half.predict(SEEN, raw_score=True, num_iteration=20)
-    whole = lightgbm.Booster(model_str=to_whole(half, SEEN.to_numpy(), AWAY, trees=20))
-    after = whole.predict(SEEN, raw_score=True)
-    assert whole.num_trees() == 20
+    half, whole = grown(AWAY_HALFWAY, trees=20), grown(AWAY, trees=20)
+    before = half.margins(SEEN.to_numpy())
+    to_whole(half, SEEN.to_numpy(), AWAY, beside=whole)
+    kept = lightgbm.Booster(model_str=half.text())
+    after = kept.predict(SEEN, raw_score=True)
+    assert kept.num_trees() == 20
     assert expit(after).mean() == pytest.approx(AWAY.mean(), abs=0.001)
     assert AWAY_HALFWAY.mean() > 2 * AWAY.mean()
     slope, intercept = np.polyfit(before, after, 1)
+    assert timidity(after) == pytest.approx(timidity(whole.margins(SEEN.to_numpy())), rel=0.001)
     assert slope > 0
     assert after == pytest.approx(slope * before + intercept, abs=1e-9)
 
 
+def test_a_booster_of_the_same_outcome_stays_as_timid_as_its_neighbour() -> None:
+    slow = {"learning_rate": 0.02}
+    twin, whole = grown(AWAY, trees=30, **slow), grown(AWAY, trees=30, **slow)
+    before = twin.margins(SEEN.to_numpy())
+    to_whole(twin, SEEN.to_numpy(), AWAY, beside=whole)
+    assert np.polyfit(before, twin.margins(SEEN.to_numpy()), 1)[0] == pytest.approx(1, abs=0.001)
+
+
+def test_where_there_is_nothing_to_learn_it_is_no_bolder_than_its_neighbour() -> None:
+    chance, sooner = (np.random.default_rng(seed).integers(0, 2, len(SEEN)) for seed in (1, 2))
+    model = alone().fit(SEEN, chance, halfway=np.maximum(chance, sooner))
+    later = np.random.default_rng(7).normal(size=(5000, 3))
+    whole, half = (each.predict(later, raw_score=True) for each in (booster(model, 0), booster(model, 1)))
+    assert half.std() < 1.5 * whole.std()
+
+
 def test_an_outcome_that_runs_the_other_way_never_turns_the_order_round() -> None:
-    shared = {"objective": "binary", "verbosity": -1, "num_leaves": 4, "num_threads": 1}
-    against = lightgbm.train(shared, lightgbm.Dataset(SEEN, 1 - AWAY), 20)
-    said = lightgbm.Booster(model_str=to_whole(against, SEEN.to_numpy(), AWAY, trees=20)).predict(SEEN, raw_score=True)
-    assert said == pytest.approx(np.full(len(SEEN), logit(AWAY.mean())), abs=0.01)
+    against = grown(1 - AWAY, trees=20)
+    to_whole(against, SEEN.to_numpy(), AWAY, beside=grown(AWAY, trees=20))
+    assert against.margins(SEEN.to_numpy()) == pytest.approx(np.full(len(SEEN), logit(AWAY.mean())), abs=0.01)
 
 
 def test_every_second_booster_learns_it_and_the_first_does_not(fitted: ChurnModel) -> None:
@@ -74,26 +102,27 @@ def test_every_second_booster_learns_it_and_the_first_does_not(fitted: ChurnMode
     assert without.facts_.halfway == 0
 
 
+def test_each_is_as_timid_as_the_one_beside_it(fitted: ChurnModel) -> None:
+    whole, half = (timidity(booster(fitted, place).predict(SEEN, raw_score=True)) for place in (0, 1))
+    assert half == pytest.approx(whole, rel=0.001)
+    assert whole > 1.05
+
+
 def test_the_level_stays_that_of_the_whole_horizon(fitted: ChurnModel) -> None:
     assert fitted.predict_proba(SEEN)[:, 1].mean() == pytest.approx(AWAY.mean(), rel=0.1)
 
 
-def test_more_is_learnt_from_as_many_rows() -> None:
+def test_users_are_told_apart_better_than_by_two_boosters_of_the_whole() -> None:
     later = pd.DataFrame(np.random.default_rng(5).normal(size=(20_000, 3)), columns=SEEN.columns)
     gone = returns(later, seed=6) >= 1
-
-    def loss(model: ChurnModel) -> float:
-        margins = model.margin(later)
-        return float(np.logaddexp(0, np.where(gone, -margins, margins)).mean())
-
     with_it, without = [], []
     for seed in range(6):
         few = SEEN[600 * seed : 600 * (seed + 1)]
         back = returns(few, seed=seed)
         whole, half = (back >= 1).astype(int), (back >= 0.5).astype(int)
-        with_it.append(loss(alone().fit(few, whole, halfway=half)))
-        without.append(loss(alone().fit(few, whole)))
-    assert np.mean(with_it) < np.mean(without)
+        with_it.append(roc_auc_score(gone, alone().fit(few, whole, halfway=half).margin(later)))
+        without.append(roc_auc_score(gone, alone().fit(few, whole, halfway=whole).margin(later)))
+    assert np.mean(with_it) > np.mean(without) + 0.001
 
 
 def test_reasons_still_add_up_to_the_margin() -> None:
@@ -103,8 +132,9 @@ def test_reasons_still_add_up_to_the_margin() -> None:
 
 def test_a_prescribed_direction_holds_in_both() -> None:
     model = ChurnModel(n_estimators=30, rising=("noise",), falling=("pace",)).fit(SEEN, AWAY, halfway=AWAY_HALFWAY)
-    steps = pd.DataFrame({"pace": np.linspace(-3, 3, 50), "spend": 0.0, "noise": 0.0})
-    assert (np.diff(model.margin(steps)) <= 1e-12).all()
+    steps = np.linspace(-3, 3, 50)
+    assert (np.diff(model.margin(pd.DataFrame({"pace": steps, "spend": 0.0, "noise": 0.0}))) <= 1e-12).all()
+    assert (np.diff(model.margin(pd.DataFrame({"pace": 0.0, "spend": 0.0, "noise": steps}))) >= -1e-12).all()
 
 
 def test_the_same_bytes_come_of_it_whatever_the_number_of_threads(fitted: ChurnModel) -> None:
@@ -127,8 +157,8 @@ def test_where_everybody_or_nobody_is_away_by_then_the_whole_horizon_is_learnt(n
 
 def test_a_single_booster_learns_the_whole_horizon() -> None:
     one = ChurnModel(n_estimators=10, n_seeds=1, booster_weight=1.0)
-    texts = one.fit(SEEN, AWAY, halfway=AWAY_HALFWAY).blend_.booster_texts
-    assert texts == one.fit(SEEN, AWAY).blend_.booster_texts
+    texts = one.fit(SEEN, AWAY, halfway=AWAY_HALFWAY, validation=(SEEN, AWAY)).blend_.booster_texts
+    assert texts == one.fit(SEEN, AWAY, validation=(SEEN, AWAY)).blend_.booster_texts
 
 
 def test_each_booster_is_stopped_by_its_own_outcome_of_a_later_time() -> None:
@@ -149,5 +179,7 @@ def test_a_later_time_without_it_is_refused() -> None:
 def test_as_many_are_expected_as_rows_and_in_the_same_classes() -> None:
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         alone().fit(SEEN, AWAY, halfway=AWAY_HALFWAY[:10])
-    with pytest.raises(BadInput, match=r"y holds \[2\]; the model knows \[0, 1\]"):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        alone().fit(SEEN, AWAY, halfway=AWAY_HALFWAY, validation=(SEEN, AWAY, AWAY_HALFWAY[:10]))
+    with pytest.raises(BadInput, match=r"halfway holds \[2\]; the model knows \[0, 1\]"):
         alone().fit(SEEN, AWAY, halfway=np.where(AWAY_HALFWAY == 1, 2, 0))

@@ -48,7 +48,7 @@ def _integrated(labels: np.ndarray, scores: np.ndarray, costs: Costs) -> float:
         profits = churners * (rate * (costs.value - costs.incentive) - costs.contact) - stayers * costs.stayer
         return float(profits.max() * accepted.pdf(rate))
 
-    return float(quad(best, 0, 1, points=np.linspace(0.02, 0.98, 49), limit=400)[0])
+    return float(quad(best, 0, 1, points=np.linspace(0.02, 0.98, 49), limit=400, epsabs=1e-5, epsrel=1e-5)[0])
 
 
 @given(st.integers(0, 10_000), st.integers(4, 60), COSTS)
