@@ -85,7 +85,8 @@ class Isotonic:
         if len(places) == 1:
             return _sure(np.full(np.shape(margins), heights[0]))
         left = np.clip(np.searchsorted(places, margins, side="right") - 1, 0, len(places) - 2)
-        share = np.clip((margins - places[left]) / (places[left + 1] - places[left]), 0.0, 1.0)
+        with np.errstate(over="ignore"):  # beyond two knots that hardly differ: clipped to the upper
+            share = np.clip((margins - places[left]) / (places[left + 1] - places[left]), 0.0, 1.0)
         risen = heights[left] + share * (heights[left + 1] - heights[left])
         return _sure(np.minimum(risen, heights[left + 1]))  # rounding must not climb over the next knot
 

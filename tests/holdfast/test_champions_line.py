@@ -28,7 +28,7 @@ POOR = """
 from features.language import days, events, feature_set
 MINE = feature_set(spend=events().total(last=days(56)).says("{:.0f} spent"))
 """
-USERS, DAYS = 1000, 240
+USERS, DAYS = 1500, 240
 
 
 def write_events(file: Path) -> None:

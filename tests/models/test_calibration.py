@@ -135,3 +135,8 @@ def test_open_horizons_are_refused() -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(BadInput, match="'spline'"):
         from_json({"kind": "spline"})
+
+
+def test_between_knots_that_hardly_differ_nothing_overflows() -> None:
+    steep = Isotonic(margins=(-2.2e-309, 0.0), heights=(0.25, 0.75))
+    assert steep.probabilities(np.array([-1.0, 0.0, 1.0])).tolist() == [0.25, 0.75, 0.75]
