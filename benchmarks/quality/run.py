@@ -1,9 +1,10 @@
 """How good the product's own training is on four public logs, beside its baselines and the best figures known.
 
-    python -m benchmarks.quality.run --data DIR [--only NAME] [--families]
+    python -m benchmarks.quality.run --data DIR [--only NAME] [--seeds 6] [--families]
 
-With `--families` each protocol is learnt again without each family of features in turn (see `families.py`): about
-a quarter of an hour for the largest protocol, completejourney, and a few minutes for each of the others.
+With `--seeds` everything is learnt once more with each further seed, to tell how much of a figure is its draw. With
+`--families` each protocol is learnt again without each family of features in turn (see `families.py`): about a quarter
+of an hour for the largest protocol, completejourney, and a few minutes for each of the others.
 
 Everything goes the product's way: ingest, standard features, the split before the protocol's test cutoffs, the
 recipe chosen on earlier time, calibration, trial. Nothing is tuned on a test row.
@@ -12,6 +13,7 @@ recipe chosen on earlier time, calibration, trial. Nothing is tuned on a test ro
 import argparse
 import tempfile
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the two event files")
     parser.add_argument("--only", default="", help="only protocols whose name holds this text")
+    parser.add_argument("--seeds", type=int, default=1, help="seeds to learn with; tables are of the first")
     parser.add_argument("--families", action="store_true", help="leave out each family of features in turn")
     asked = parser.parse_args()
     if not asked.families:
@@ -47,15 +50,22 @@ def main() -> None:
             if asked.families:
                 _compare(protocol, asked.data)
             else:
-                _print(protocol, *_run(protocol, asked.data))
+                _test(protocol, asked.data, seeds=asked.seeds)
         except FileNotFoundError as missing:
             print(f"{protocol.name}: left out, {missing.filename} is not there\n")
 
 
-def _run(protocol: Protocol, data: Path) -> tuple[Evidence, float]:
+def _test(protocol: Protocol, data: Path, *, seeds: int) -> None:
     started = time.perf_counter()
     features, split, rows = read(protocol, data)
-    return examine_rows(rows, features, split, settings=_SETTINGS), time.perf_counter() - started
+    found = examine_rows(rows, features, split, settings=_SETTINGS)
+    _print(protocol, found, time.perf_counter() - started)
+    others = [examine_rows(rows, features, split, settings=replace(_SETTINGS, seed=seed)) for seed in range(1, seeds)]
+    for name, metric in (("log loss", "log_loss"), ("pred./obs.", "predicted_over_observed")) if others else ():
+        drawn = [each.trial.ours[metric].value for each in (found, *others)]
+        listed = " ".join(f"{value:.4f}" for value in drawn)
+        print(f"  {name} with seeds 0 to {len(others)}: {listed}, mean {sum(drawn) / len(drawn):.4f}", flush=True)
+    print()
 
 
 def read(protocol: Protocol, data: Path) -> tuple[FeatureSet, Split, TrainingSet]:
@@ -115,7 +125,7 @@ def _print(protocol: Protocol, found: Evidence, seconds: float) -> None:
     ours = found.trial.ours
     print(
         f"  against the best known: AUC {ours['auc'].value - protocol.auc:+.4f}, "
-        f"log loss {ours['log_loss'].value - protocol.log_loss:+.4f}\n",
+        f"log loss {ours['log_loss'].value - protocol.log_loss:+.4f}",
         flush=True,
     )
 
