@@ -245,7 +245,7 @@ def _write_rows(arena: Arena, folder: Path) -> None:
 
 
 def _coded(rows: TrainingSet) -> pd.DataFrame:
-    return rows.frame.astype(dict.fromkeys(rows.categorical, "category"))
+    return rows.frame.astype(dict.fromkeys(rows.categorical, "category")).copy()  # one block again
 
 
 def _asked(python: str, peer: str, folder: Path, *more: str) -> tuple[FloatArray, dict[str, Any]]:
