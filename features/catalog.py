@@ -38,7 +38,7 @@ from features.language import FeatureSet, Selection, events, feature_set
 from features.paid import Renewals
 from features.property_counts import PropertySummary
 from features.summary import KindSummary, LogSummary
-from features.windows import Interval, zone_named
+from features.windows import MICROSECONDS_PER_DAY, Interval, to_microseconds, zone_named
 
 WINDOWS = (1, 3, 7, 14, 28, 56, 91, 182, 364)
 FAMILIES: dict[str, Callable[[Shape], list[Named]]] = {
@@ -190,6 +190,7 @@ def _shape(
         redemptions=_events(roles.redemptions),
         varied=tuple(_varied(one) for one in _worth_counting(summary, properties)),
         profiles=tuple(_profiles(summary.profile_properties)),
+        truncated=None if summary.truncated is None else to_microseconds(summary.truncated) // MICROSECONDS_PER_DAY,
     )
 
 

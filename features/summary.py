@@ -13,10 +13,14 @@ from features.kinds import is_reserved
 from features.property_counts import PropertyCounts, PropertySummary
 from features.reading import Entries
 from features.user_events import FloatArray, IntArray, KindArray, UserEvents
-from features.windows import are_dates, ceil_second, from_microseconds, times_of_day, weekdays
+from features.windows import MICROSECONDS_PER_DAY, are_dates, ceil_second, from_microseconds, times_of_day, weekdays
 
 _HOURS = 3  # times of the day that are enough to see that events come at more than two
 _LARGE = 0.9  # the share of a kind's values that a large one is not below
+_WEEK, _AFTER = 7, 56  # days: of the week that may be crowded, and of those after it that tell what is usual
+_CROWDED = 2.0  # times as many first seen as in a usual week: most of them are not new
+_FEWEST = 100  # first seen in the crowded week; fewer are chance
+_STRAY = 0.01  # the share of users whose first events may have a wrong date of long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class LogSummary:
     profile_properties: tuple[PropertySummary, ...] = ()
     has_hours: bool = True  # events come at different times of the day; without, they are only dated
     weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)  # of the UTC week on which there are events, Monday 0
+    truncated: datetime | None = None  # the day on which it begins in the midst of things; none: it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Tally:
     profile_properties: PropertyCounts = field(default_factory=PropertyCounts)
     times_of_day: tuple[int, ...] = ()  # as `windows.times_of_day` gives them
     weekdays: tuple[int, ...] = ()  # as `windows.weekdays` gives them
+    first_seen: tuple[tuple[int, int], ...] = ()  # UTC days since 1970, and the users whose first event was then
 
 
 def summarise(buckets: Iterable[UserEvents]) -> LogSummary | None:
@@ -74,14 +80,24 @@ def tally(events: UserEvents, properties: Iterable[tuple[Entries, Entries]] = ()
         of_events.add(entries)
         of_profiles.add(profile_entries)
     ordinary = np.array([not is_reserved(kind) for kind in events.kind_names], dtype=np.bool_)
-    counts, users = _counts(events.offsets, events.kinds, events.values, ordinary)
+    counts, firsts = _counts(events.offsets, events.kinds, events.values, ordinary)
     times = events.times if ordinary.all() else events.times[ordinary[events.kinds]]
     if not len(times):
         return Tally(properties=of_events, profile_properties=of_profiles)
     columns = zip(events.kind_names, *counts.T.tolist(), *zip(*_amounts(events), strict=True), strict=True)
     kinds = tuple(KindSummary(*each) for each in columns if not is_reserved(each[0]))
-    hours = times_of_day(times, most=_HOURS)
-    return Tally(users, int(times.min()), int(times.max()), kinds, of_events, of_profiles, hours, weekdays(times))
+    began, users = np.unique(events.times[firsts] // MICROSECONDS_PER_DAY, return_counts=True)
+    return Tally(
+        users=len(firsts),
+        start=int(times.min()),
+        end=int(times.max()),
+        kinds=kinds,
+        properties=of_events,
+        profile_properties=of_profiles,
+        times_of_day=times_of_day(times, most=_HOURS),
+        weekdays=weekdays(times),
+        first_seen=tuple(zip(began.tolist(), users.tolist(), strict=True)),
+    )
 
 
 def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
@@ -95,27 +111,32 @@ def add_up(tallies: Iterable[Tally]) -> LogSummary | None:
             found.append(replace(each, properties=properties, profile_properties=profile_properties))
     if not found:
         return None
+    start, end = min(each.start for each in found), max(each.end for each in found)
     return LogSummary(
         events=sum(kind.events for each in found for kind in each.kinds),
         users=sum(each.users for each in found),
-        start=from_microseconds(min(each.start for each in found)),
-        end=ceil_second(from_microseconds(max(each.end for each in found))),
+        start=from_microseconds(start),
+        end=ceil_second(from_microseconds(end)),
         kinds=_added_up(kind for each in found for kind in each.kinds),
         properties=properties.summaries(),
         profile_properties=profile_properties.summaries(),
         has_hours=not are_dates({time for each in found for time in each.times_of_day}),
         weekdays=tuple(sorted({day for each in found for day in each.weekdays})),
+        truncated=_truncated([first for each in found for first in each.first_seen], end=end),
     )
 
 
 @nb.njit(nogil=True, cache=True)
 def _counts(
     offsets: IntArray, kinds: KindArray, values: FloatArray, ordinary: NDArray[np.bool_]
-) -> tuple[IntArray, int]:
-    """Events, users, events with a value and with one below 0 of each kind `[kinds, 4]`; users with ordinary events."""
+) -> tuple[IntArray, IntArray]:
+    """Events, users, events with a value and with one below 0 of each kind `[kinds, 4]`.
+
+    Beside them the row of the first ordinary event of each user who has one.
+    """
     counts = np.zeros((len(ordinary), 4), dtype=np.int64)
     newest_user = np.full(len(ordinary), -1, dtype=np.int64)
-    users = 0
+    firsts, users = np.empty(len(offsets) - 1, dtype=np.int64), 0
     for user in range(len(offsets) - 1):
         counted = False
         for row in range(offsets[user], offsets[user + 1]):
@@ -125,9 +146,31 @@ def _counts(
             counts[kind, 2] += not np.isnan(value)
             counts[kind, 3] += value < 0
             newest_user[kind] = user
-            counted = counted or ordinary[kind]
-        users += counted
-    return counts, users
+            if ordinary[kind] and not counted:
+                counted = True
+                firsts[users] = row
+                users += 1
+    return counts, firsts[:users]
+
+
+def _truncated(first_seen: list[tuple[int, int]], *, end: int) -> datetime | None:
+    """The day on which a left-truncated log begins; none where it begins with the business, or does not tell.
+
+    Customers of long ago are first seen when they next come, so a log that begins in the midst of things seems to win
+    a crowd in its first week, and far fewer in a week of the eight that follow. A business wins its users week by week.
+    A log that ends (`end`, in microseconds) within those nine weeks does not tell.
+    """
+    days, users = np.array(first_seen, dtype=np.int64).T
+    since = int(days.min())
+    new = np.bincount(days - since, weights=users)
+    weekly = np.convolve(new, np.ones(_WEEK))[_WEEK - 1 :]  # of the week from each day on
+    began = int(np.flatnonzero(weekly == weekly.max())[-1])
+    usual = new[began + _WEEK : began + _WEEK + _AFTER].sum() * _WEEK / _AFTER
+    told = end // MICROSECONDS_PER_DAY - since - began >= _WEEK + _AFTER
+    begins = new[:began].sum() <= _STRAY * new.sum()
+    if not (told and begins and weekly[began] >= _FEWEST and weekly[began] > _CROWDED * usual):
+        return None
+    return from_microseconds((since + began) * MICROSECONDS_PER_DAY)
 
 
 def _amounts(events: UserEvents) -> list[tuple[float, float, float] | tuple[None, None, None]]:

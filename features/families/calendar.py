@@ -5,7 +5,6 @@ from features.expressions import Season
 from features.families.shape import MONTH, Named, Shape, span
 from features.language import season
 
-LEAST_HISTORY_FOR_SEASONS = 547  # days; with less than a year and a half no season is seen twice
 LEAST_HISTORY_FOR_LAST_YEAR = 392  # days; a year, and as long as the window itself
 _BEFORE = 336  # days: 28 days that end then begin 364 days, 52 whole weeks, before the cutoff
 
@@ -21,7 +20,7 @@ def _when(shape: Shape) -> list[Named]:
     Not both: where the season is known, its level a year ago can be followed (`training.level`), and a day beside it
     hides from that what there is to follow.
     """
-    if shape.history_days < LEAST_HISTORY_FOR_SEASONS:
+    if not shape.knows_seasons:
         return [("cutoff_day", season(Season.DAY).says("day {:,.0f} of the calendar", zh="日历上的第 {:,.0f} 天"))]
     return [
         ("season_sine", season(Season.SINE).says("time of the year (sine {:.2f})", zh="一年中的时节（正弦 {:.2f}）")),

@@ -1,13 +1,17 @@
 # ruff: noqa: RUF001 - Chinese sentences have Chinese punctuation
 """Lifecycle: how old the acquaintance is, how it began, and how today compares with the beginning."""
 
+from features.expressions import Season
 from features.families.shape import MONTH, Named, Shape, span
+from features.language import season
+
+LATEST_ARRIVAL = 56  # days; who is first seen later is a new customer, however much later
 
 _NEVER = {"missing": "never seen", "missing_zh": "从未活跃过"}
 
 
 def columns(shape: Shape) -> list[Named]:
-    """Age, tenure, the first week and the first four weeks."""
+    """Age, tenure, arrival, the first week and the first four weeks."""
     alive = shape.activity
     first, last = alive.days_since_first(), alive.days_since_last()
     weeks = (first / 7).at_most(52).no_less_than(1)
@@ -30,7 +34,23 @@ def columns(shape: Shape) -> list[Named]:
             ),
         ),
     ]
-    return [*named, *_beginning(shape)]
+    return [*named, *_arrival(shape), *_beginning(shape)]
+
+
+def _arrival(shape: Shape) -> list[Named]:
+    """How long after the beginning of a short, left-truncated log the user was first seen; none for any other log.
+
+    Whoever was there before is first seen when he next comes: the regular soon, the rare later, the new one when he is
+    new. An age alone does not say it while ages grow with the log (measured: on a year of groceries the level came
+    nearer to the truth; on two years of wholesale, where most ages are known, users were told apart a little worse).
+    """
+    if shape.truncated is None or shape.knows_seasons:
+        return []
+    into = season(Season.DAY) - shape.truncated - shape.activity.days_since_first()
+    told = into.no_less_than(0).at_most(LATEST_ARRIVAL)
+    sentence = f"first seen {{:.0f}} day(s) after records began ({LATEST_ARRIVAL}: or later)"
+    zh = f"首次出现在记录开始后第 {{:.0f}} 天（{LATEST_ARRIVAL} 表示 {LATEST_ARRIVAL} 天或更晚）"
+    return [("days_into_log_when_first_seen", told.says(sentence, zh=zh, **_NEVER))]
 
 
 def _beginning(shape: Shape) -> list[Named]:

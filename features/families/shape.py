@@ -9,6 +9,7 @@ from features.paid import Renewals
 from features.windows import days
 
 WEEK, MONTH, QUARTER, YEAR = 7, 28, 91, 364  # whole weeks, so that every window has each weekday equally often
+LEAST_HISTORY_FOR_SEASONS = 547  # days; with less than a year and a half no season is seen twice
 
 Named = tuple[str, Described]
 
@@ -72,12 +73,18 @@ class Shape:
     redemptions: Selection | None
     varied: tuple[Varied, ...]
     profiles: tuple[Profiled, ...]
+    truncated: int | None = None  # day since 1970 on which the log begins in the midst of things; none: it does not
     renewals: Renewals | None = None  # what pays, where the definition of churn says so
 
     @property
     def longest(self) -> int:
         """The longest window."""
         return self.windows[-1]
+
+    @property
+    def knows_seasons(self) -> bool:
+        """Whether some season was seen twice."""
+        return self.history_days >= LEAST_HISTORY_FOR_SEASONS
 
     def some(self, *wanted: int) -> tuple[int, ...]:
         """Those of the windows that are wanted; the longest where the history is too short for any."""
