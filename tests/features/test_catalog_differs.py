@@ -118,12 +118,19 @@ def log_that_wins(*weekly: int) -> LogSummary:
     return found
 
 
+def visits_of_weeks() -> list[tuple[str, str, None]]:
+    """Ten users a week for nine weeks from 2 June 2026."""
+    return [(iso(shift(utc("2026-06-02"), days(7 * week))), "visit", None) for week in range(9) for _ in range(10)]
+
+
 @pytest.mark.parametrize(
     ("weekly", "truncated"),
     [
         ((120, 40, 16, 8, 4, 4, 2, 2, 2), True),  # the old customers come by in the first weeks
         ((110, 120, 90, 110, 100, 80, 120, 100, 110), False),  # as many win a business each week
         ((4, 200, 300, 200, 90, 40, 20, 10, 10), False),  # something new is found by more and more
+        ((200, *(95,) * 8), True),  # more than twice what is usual
+        ((200, *(105,) * 8), False),
         ((60, 20, 8, 4, 2, 2, 1, 1, 1), False),  # so few may be chance
     ],
 )
@@ -167,11 +174,13 @@ def test_many_who_are_taken_over_at_once_do_not_begin_a_log() -> None:
 
 
 def test_what_the_company_keeps_for_itself_is_nobodys_first_event() -> None:
-    profiles = user_events({f"user {number}": [("2026-06-01", "$profile", None)] for number in range(50)})
-    visits = user_events({"ada": [("2026-06-01", "$profile", None), ("2026-06-02", "visit", None)]})
-    found = summarise([profiles, visits, user_events({"late": [("2026-08-10", "visit", None)]})])
+    kept = {f"user {number}": [("2026-06-01", "$profile", None)] for number in range(150)}
+    come = {
+        f"user {number}": [("2026-06-01", "$profile", None), visit] for number, visit in enumerate(visits_of_weeks())
+    }
+    found = summarise([user_events(kept | come)])
     assert found is not None
-    assert (found.users, found.start) == (2, utc("2026-06-02"))
+    assert (found.users, found.start, found.truncated) == (90, utc("2026-06-02"), None)
 
 
 def test_when_a_user_was_first_seen_in_a_truncated_log_stays_what_it_is() -> None:
@@ -179,7 +188,12 @@ def test_when_a_user_was_first_seen_in_a_truncated_log_stays_what_it_is() -> Non
     features = standard(log_that_wins(120, 40, 16, 8, 4, 4, 2, 2, 2))
     place = features.names.index(column)
     plan = make_plan(features)
-    for first, expected in (("2026-06-01", 0.0), ("2026-06-20T12:00:00Z", 19.5), ("2026-08-20", 56.0)):
+    for first, expected in (
+        ("2026-05-20", 0.0),
+        ("2026-06-01", 0.0),
+        ("2026-06-20T12:00:00Z", 19.5),
+        ("2026-08-20", 56.0),
+    ):
         events = user_events({"ada": [(first, "visit", None), ("2026-08-21", "visit", None)]})
         for cutoff in ("2026-08-25", "2026-12-25"):
             assert of_user(events, plan, cutoff=utc(cutoff))[0, place] == expected
