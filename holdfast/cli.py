@@ -36,6 +36,15 @@ COMMANDS = {
     "demo": "The whole line on real groceries of 2,469 households.",
 }
 
+ABOUT = """Holdfast predicts which users are about to leave and says why in words.
+
+\b
+A first run on your own data:
+  holdfast init
+  holdfast ingest events.parquet --user-id customer --time ts --event kind --value amount
+  holdfast train
+  holdfast score
+  holdfast at-risk --top 200 --to list.csv"""
 EXIT_CODES = """\b
 Exit codes:
   0   done
@@ -85,22 +94,14 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    help=ABOUT,
     epilog=EXIT_CODES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="holdfast")
 @click.option("--debug", is_flag=True, help="Show tracebacks.", expose_value=False)  # read by holdfast.failures
 def cli() -> None:
-    r"""Holdfast predicts which users are about to leave and says why in words.
-
-    \b
-    A first run on your own data:
-      holdfast init
-      holdfast ingest events.parquet --user-id customer --time ts --event kind --value amount
-      holdfast train
-      holdfast score
-      holdfast at-risk --top 200 --to list.csv
-    """
+    """The group of all commands."""
 
 
 def _meant(name: str, known: Sequence[str]) -> str:

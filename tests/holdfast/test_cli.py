@@ -40,6 +40,7 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
 def test_help_names_every_command_and_every_exit_code(holdfast: Holdfast) -> None:
     said = holdfast("--help")
     assert said.code == 0
+    assert "  A first run on your own data:\n    holdfast init\n    holdfast ingest events.parquet" in said.out
     assert [name for name in COMMANDS if f"  {name} " not in said.out] == []
     assert [
         code for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "70 ", "74 ", "130 ") if f"  {code}" not in said.out
@@ -59,6 +60,7 @@ def test_every_command_has_an_example_and_json(name: str, holdfast: Holdfast) ->
     assert said.code == 0
     assert f"Example:\n    holdfast {name}" in said.out
     assert "--json" in said.out or name in GROUPS
+    assert "\\b" not in said.out  # what keeps lines as they are is not to be read
 
 
 def test_a_near_miss_of_a_command_is_told_what_was_meant(holdfast: Holdfast) -> None:
