@@ -3,8 +3,8 @@
     python -m benchmarks.quality.run --data DIR [--only NAME] [--seeds 6] [--families]
 
 With `--seeds` everything is learnt once more with each further seed, to tell how much of a figure is its draw. With
-`--families` each protocol is learnt again without each family of features in turn (see `families.py`): about a quarter
-of an hour for the largest protocol, completejourney, and a few minutes for each of the others.
+`--families` each protocol is learnt again without each family of features in turn (see `families.py`): some five
+minutes a protocol.
 
 Everything goes the product's way: ingest, standard features, the split before the protocol's test cutoffs, the
 recipe chosen on earlier time, calibration, trial. Nothing is tuned on a test row.
